@@ -1,0 +1,56 @@
+"""Running other programs: no shell, text in UTF-8, and an error that quotes what the program said."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from planner.faults import EnvironmentFault, Fault
+
+__all__ = ["run"]
+
+
+def run(
+    command: Sequence[str | Path],
+    *,
+    where: str = "",
+    fix: str = "run the command by hand to see more",
+    stdin: str | None = None,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    timeout_seconds: float | None = None,
+    check: bool = True,
+) -> subprocess.CompletedProcess[str]:
+    """Run a program to its end and return what it printed.
+
+    Args:
+        command: program and arguments; never passed through a shell.
+        where: what the program was run for, the ``where`` of the fault when it fails; the program's name by default.
+        fix: the ``To fix:`` of that fault.
+        stdin: text given on standard input; nothing by default, so that no program ever waits for a key.
+        env: the whole environment; this process's by default.
+        cwd: working directory; this process's by default.
+        timeout_seconds: limit; none by default because builds take minutes.
+        check: raise when the exit status is not 0.
+
+    Raises:
+        EnvironmentFault: the program is missing, ran out of time, or (with ``check``) failed; quotes its last lines.
+    """
+    words = [str(word) for word in command]
+    where = where or words[0]
+    try:
+        done = subprocess.run(
+            words, input=stdin if stdin is not None else "", env=dict(env) if env is not None else None, cwd=cwd,
+            timeout=timeout_seconds, capture_output=True, text=True, encoding="utf-8", errors="replace", check=False,
+        )
+    except FileNotFoundError as error:
+        raise EnvironmentFault(Fault(what=f"`{words[0]}` was not found", where=where, fix=fix)) from error
+    except subprocess.TimeoutExpired as error:
+        what = f"`{' '.join(words[:3])}` did not finish in {timeout_seconds:g} s"
+        raise EnvironmentFault(Fault(what=what, where=where, fix=fix)) from error
+    if check and done.returncode != 0:
+        said = "\n    ".join((done.stderr or done.stdout).strip().splitlines()[-8:])
+        what = f"`{' '.join(words[:3])}` failed with exit code {done.returncode}:\n    {said}"
+        raise EnvironmentFault(Fault(what=what, where=where, fix=fix))
+    return done

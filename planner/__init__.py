@@ -1,0 +1,1 @@
+"""The brain: settings, catalogue, plan. Pure functions of files; never imports pulumi."""
