@@ -22,9 +22,7 @@ def warn(text: str) -> None:
 
 @contextmanager
 def step(title: str) -> Iterator[None]:
-    """Announce a piece of work and, when it took a second or more, say how long it took.
-
-    """
+    """Announce a piece of work and, when it took a second or more, say how long it took."""
     started = time.monotonic()
     note(f"{title} ...")
     yield

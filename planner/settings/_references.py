@@ -1,0 +1,77 @@
+"""Faults between parts of a stack file, read from the raw file so that they stand in one report with the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from planner.faults import Fault
+from planner.settings._faults import nearest
+
+__all__ = ["reference_faults"]
+
+
+def reference_faults(raw: Mapping[str, Any], *, where: str) -> list[Fault]:
+    """Every fault that concerns two keys at once. Values of a wrong type are skipped: their own fault is reported."""
+    return [fault for check in _CHECKS for fault in check(raw, where)]
+
+
+def _map(raw: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = raw.get(key)
+    return value if isinstance(value, Mapping) else {}
+
+
+def _target(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
+    target = raw.get("target")
+    if target == "kubernetes" and not raw.get("context"):
+        yield Fault(
+            what="target kubernetes needs `context`; the current context of a kubeconfig can change under a stack",
+            where=f"{where}: context", fix="add context: <name>; `kubectl config get-contexts` lists the names",
+        )
+    if target == "local" and raw.get("context"):
+        yield Fault(
+            what="target local brings its own cluster and takes no context", where=f"{where}: context",
+            fix="remove context, or set target: kubernetes",
+        )
+    if target in ("kubernetes", "aws") and not raw.get("environment"):
+        yield Fault(
+            what=f"target {target} needs `environment`; which policies hold must be said",
+            where=f"{where}: environment",
+            fix="add environment: dev, staging or prod",
+        )
+
+
+def _models(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
+    models = _map(raw, "models")
+    for name, application in _map(raw, "applications").items():
+        model = application.get("model") if isinstance(application, Mapping) else None
+        if isinstance(model, str) and model not in models:
+            yield Fault(
+                what=f"model `{model}` is not defined under models", where=f"{where}: applications.{name}.model",
+                nearest=nearest(model, [str(key) for key in models]) or "models is empty",
+                fix="name a key of models, or define the model there",
+            )
+
+
+def _names(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
+    for name in sorted(set(_map(raw, "applications")) & set(_map(raw, "models"))):
+        yield Fault(
+            what=f"`{name}` names an application and a model; both make a Service of that name",
+            where=f"{where}: models.{name}", fix="rename one of them",
+        )
+
+
+def _registry(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
+    if raw.get("target") not in ("kubernetes",) or raw.get("registry"):
+        return
+    for name, application in _map(raw, "applications").items():
+        image = application.get("image") if isinstance(application, Mapping) else None
+        if isinstance(image, Mapping) and image.get("build"):
+            yield Fault(
+                what="an image is built, and no registry is named that the cluster could pull it from",
+                where=f"{where}: applications.{name}.image",
+                fix="add registry: {server: <host/path>}, or use image.ref",
+            )
+
+
+_CHECKS: tuple[Callable[[Mapping[str, Any], str], Iterator[Fault]], ...] = (_target, _models, _names, _registry)

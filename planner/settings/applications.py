@@ -1,0 +1,128 @@
+"""Settings of the applications: the programs that users talk to."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from planner.settings._base import (
+    CpuQuantity,
+    EnvName,
+    ImageRef,
+    MemoryQuantity,
+    Name,
+    Port,
+    SecretRef,
+    Settings,
+    looks_like_secret,
+)
+
+__all__ = ["Application", "ApplicationReplicas", "Endpoint", "Image", "Resources"]
+
+Platform = Annotated[str, Field(pattern=r"^linux/(amd64|arm64)$")]
+
+
+class Image(Settings):
+    """Where an image comes from: exactly one of ``build``, ``ref`` and ``from``."""
+
+    build: str | None = None
+    """Folder with a Dockerfile, relative to the stack file."""
+    ref: ImageRef | None = None
+    """An existing image, by digest."""
+    from_: Annotated[Literal["lock"] | None, Field(alias="from")] = None
+    """``lock``: the digest that ``llmos promote`` wrote into the stack's lock."""
+    platforms: Annotated[tuple[Platform, ...], Field(min_length=1, strict=False)] = ("linux/amd64",)
+    """Platforms to build for; amd64 by default because GPU nodes are."""
+    base_image: str | None = None
+    """Base image given to the build as ``BASE_IMAGE``; by default the Dockerfile's own."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Image:
+        given = [name for name, value in (("build", self.build), ("ref", self.ref), ("from", self.from_)) if value]
+        if len(given) != 1:
+            raise ValueError(f"needs exactly one of build, ref and from; got {', '.join(given) or 'none'}")
+        if not self.build and ({"platforms", "base_image"} & self.model_fields_set):
+            raise ValueError("platforms and base_image go with build only")
+        return self
+
+
+class ApplicationReplicas(Settings):
+    """Replicas under a HorizontalPodAutoscaler on CPU."""
+
+    min: Annotated[int, Field(ge=1, le=1000)]
+    """Replicas kept without load."""
+    max: Annotated[int, Field(ge=1, le=1000)]
+    """Replicas at most; budgets count this number."""
+    cpu_percent: Annotated[int, Field(ge=10, le=95)] = 70
+    """CPU use, in percent of the request, that the autoscaler aims at; 70 leaves room while new pods start."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> ApplicationReplicas:
+        if self.min > self.max:
+            raise ValueError(f"min is {self.min} and max is {self.max}; min must not exceed max")
+        return self
+
+
+class Resources(Settings):
+    """CPU and memory of a container. Memory is request and limit; CPU is limited to four times its request, for bursts."""
+
+    cpu: CpuQuantity = "500m"
+    """CPU request."""
+    memory: MemoryQuantity = "512Mi"
+    """Memory request and limit."""
+
+
+class Endpoint(Settings):
+    """How an application is reached."""
+
+    port: Annotated[int, Field(ge=1, le=65535)] = 80
+    """Port of the Service."""
+    type: Literal["LoadBalancer", "ClusterIP"] = "LoadBalancer"
+    """Kind of Service; ClusterIP is reachable from inside the cluster only."""
+    auth: Literal["api-key", "none"] = "api-key"
+    """Who may call: holders of an API key, or anyone (policies refuse that for public endpoints outside dev)."""
+
+
+class Application(Settings):
+    """One LLM application."""
+
+    image: Image
+    """The container image."""
+    preset: Literal["customer-service", "code-assistant", "content-creation"] | None = None
+    """Behaviour of the sample application; its own default (customer-service) when absent."""
+    command: Annotated[tuple[str, ...], Field(min_length=1, strict=False)] | None = None
+    """Command instead of the image's own, for images that know no presets."""
+    model: Name | None = None
+    """Key of ``models`` that answers; without it the sample application uses its in-process tiny model."""
+    replicas: Annotated[int, Field(ge=1, le=1000)] | ApplicationReplicas = 3
+    """A fixed number, or a range under an autoscaler; three by default, one per zone."""
+    port: Port = 8000
+    """Port that the container listens on."""
+    resources: Resources = Resources()
+    """CPU and memory of one replica."""
+    env: dict[EnvName, str] = {}
+    """Environment variables without secrets."""
+    secrets: dict[EnvName, SecretRef] = {}
+    """Environment variables from Kubernetes Secrets. ``API_KEYS`` holds the keys of callers."""
+    endpoint: Endpoint = Endpoint()
+    """The Service in front."""
+    pod_overrides: dict[str, Any] = {}
+    """Merged last into the pod's spec (maps deeply, lists of named entries by name); policies still apply."""
+
+    @model_validator(mode="after")
+    def _preset_or_command(self) -> Application:
+        if self.preset and self.command:
+            raise ValueError("preset and command exclude each other: a command replaces the sample application")
+        both = sorted(set(self.env) & set(self.secrets))
+        if both:
+            raise ValueError(f"{', '.join(both)} stands in env and in secrets; keep it in one")
+        return self
+
+    @field_validator("env")
+    @classmethod
+    def _no_literal_secret(cls, env: dict[str, str]) -> dict[str, str]:
+        leaked = sorted(name for name, value in env.items() if looks_like_secret(name, value))
+        if leaked:
+            raise ValueError(f"{', '.join(leaked)} looks like a secret in plain text; name a Secret under `secrets`")
+        return env

@@ -1,0 +1,123 @@
+"""Settings of the models that are served."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from planner.settings._base import ImageRef, SecretRef, Settings
+
+__all__ = ["BUILTIN_TINY", "Hardware", "Model", "ModelReplicas", "Slo", "Traffic"]
+
+BUILTIN_TINY = "builtin:tiny"
+
+
+class Slo(Settings):
+    """Service level objective of one request, at the 90th percentile."""
+
+    ttft_ms: Annotated[int, Field(gt=0, le=600_000)] = 500
+    """Time to first token; 500 ms feels immediate to a person in a chat."""
+    tpot_ms: Annotated[int, Field(gt=0, le=60_000)] = 50
+    """Time per output token after the first; 50 ms is 20 tokens/s, faster than people read."""
+
+
+class Traffic(Settings):
+    """Expected load."""
+
+    requests_per_second: Annotated[float, Field(gt=0, le=1e6, strict=False)]
+    """Mean arrival rate over the busiest hour."""
+    input_tokens: Annotated[int, Field(ge=1, le=10_000_000)]
+    """Mean prompt length."""
+    output_tokens: Annotated[int, Field(ge=1, le=10_000_000)]
+    """Mean answer length."""
+
+
+class ModelReplicas(Settings):
+    """Replicas of a model server."""
+
+    min: Annotated[int, Field(ge=1, le=1000)] = 1
+    """Replicas kept without load; 0 needs a queueing gateway in front, which this program does not bring."""
+    max: Annotated[int, Field(ge=1, le=1000)] = 1
+    """Replicas at most; counts only with an autoscaler."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> ModelReplicas:
+        if self.min > self.max:
+            raise ValueError(f"min is {self.min} and max is {self.max}; min must not exceed max")
+        return self
+
+
+class Hardware(Settings):
+    """Hardware of one replica."""
+
+    instance_type: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")]
+    """Instance type of the catalogue, e.g. g6.xlarge."""
+    gpus: Annotated[int, Field(ge=1, le=16)] = 1
+    """GPUs of one replica; the tensor-parallel degree equals it, so that none is paid for and idle."""
+
+
+class Model(Settings):
+    """One model behind an OpenAI-compatible server."""
+
+    source: Annotated[str, Field(pattern=r"^(builtin:tiny|[A-Za-z0-9][\w.-]*/[\w.-]+)$")]
+    """``organisation/name`` on the model hub, or ``builtin:tiny`` (random weights, nonsense text, for tests)."""
+    revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")] | None = None
+    """Commit of the model's repository; policies demand it because a branch can be moved to other weights."""
+    engine: Literal["vllm", "llama.cpp"] = "vllm"
+    """vLLM on GPUs, llama.cpp on CPUs."""
+    image: ImageRef | None = None
+    """Server image by digest; by default the pinned one of the engine."""
+    context_tokens: Annotated[int, Field(ge=128, le=10_000_000)] = 8192
+    """Longest prompt plus answer; sizes the KV cache."""
+    quantization: Literal["auto", "none", "fp8", "awq", "gptq", "bitsandbytes"] = "auto"
+    """Weight precision. auto: as the checkpoint was published."""
+    slo: Slo = Slo()
+    """Latency that users are promised."""
+    traffic: Traffic | None = None
+    """Expected load; without it one replica is assumed to suffice."""
+    replicas: Annotated[int, Field(ge=1, le=1000)] | ModelReplicas = 1
+    """A fixed number or a range."""
+    hardware: Hardware | None = None
+    """GPU hardware of one replica; required for vLLM."""
+    autoscaling: Literal["fixed", "keda"] = "fixed"
+    """fixed: ``replicas.min`` all the time. keda: between min and max by queue length and KV-cache use."""
+    token: SecretRef | None = None
+    """Hub token for gated models."""
+    extra_args: tuple[str, ...] = Field(default=(), strict=False)
+    """Arguments appended to the server's own; policies still apply."""
+    pod_overrides: dict[str, Any] = {}
+    """Merged last into the pod's spec; policies still apply."""
+
+    @property
+    def minimum_replicas(self) -> int:
+        """Replicas kept without load."""
+        return self.replicas if isinstance(self.replicas, int) else self.replicas.min
+
+    @property
+    def maximum_replicas(self) -> int:
+        """Replicas that can be reached; ``fixed`` never leaves the minimum."""
+        if isinstance(self.replicas, int) or self.autoscaling == "fixed":
+            return self.minimum_replicas
+        return self.replicas.max
+
+    @model_validator(mode="after")
+    def _engine_fits(self) -> Model:
+        if self.engine == "vllm" and self.source == BUILTIN_TINY:
+            raise ValueError("builtin:tiny is a GGUF file for llama.cpp; set engine: llama.cpp")
+        if self.engine == "vllm" and self.hardware is None:
+            raise ValueError("engine vllm needs hardware, e.g. {instance_type: g6.xlarge, gpus: 1}")
+        if self.engine == "llama.cpp" and self.hardware is not None:
+            raise ValueError("engine llama.cpp runs on CPUs; remove hardware")
+        if self.engine == "llama.cpp" and self.source != BUILTIN_TINY:
+            raise ValueError("engine llama.cpp serves source builtin:tiny only; use engine: vllm for hub models")
+        return self
+
+    @field_validator("extra_args")
+    @classmethod
+    def _no_key_on_command_line(cls, args: tuple[str, ...]) -> tuple[str, ...]:
+        if any(arg.split("=")[0] in {"--api-key", "--hf-token"} for arg in args):
+            raise ValueError("a key on the command line is readable by everyone on the node; use `token` or a Secret")
+        return args
+
+

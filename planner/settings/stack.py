@@ -1,0 +1,86 @@
+"""Settings of a whole stack: the root of the stack file."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from planner.settings._base import Name, Settings
+from planner.settings.applications import Application
+from planner.settings.models import Model
+
+__all__ = ["Budget", "GpuPool", "NamespaceSettings", "RegistrySettings", "StackSettings"]
+
+
+class NamespaceSettings(Settings):
+    """The namespace that everything of the stack lives in."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63)] | None = None
+    """Name; ``llmagentos-<stack>`` by default, so that two stacks of one cluster never meet."""
+    create: bool = True
+    """false: the namespace exists already and stays when the stack goes."""
+
+
+class GpuPool(Settings):
+    """Where GPU nodes come from."""
+
+    kind: Literal["karpenter", "existing", "managed-node-group"] = "karpenter"
+    """karpenter: nodes are made when pods need them. existing: nodes are there and found by ``selector``."""
+    spot: bool = False
+    """Interruptible capacity; off by default because an interruption cuts streams."""
+    max_gpus: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    """GPUs that the pool may hold at once; by default what the models need at their maximum, and one replica more."""
+    selector: dict[str, str] = {}
+    """Node labels of an existing pool."""
+
+    @model_validator(mode="after")
+    def _selector_fits(self) -> GpuPool:
+        if self.kind == "existing" and not self.selector:
+            raise ValueError("kind existing needs a selector, e.g. {nvidia.com/gpu.product: NVIDIA-L4}")
+        if self.kind != "existing" and self.selector:
+            raise ValueError(f"selector goes with kind existing, not {self.kind}")
+        return self
+
+
+class Budget(Settings):
+    """Upper limits of the stack at its maximum scale. The policies of the environment may set lower ones."""
+
+    usd_per_month: Annotated[float, Field(gt=0, strict=False)] | None = None
+    """List price of a month of 730 hours."""
+    gpus: Annotated[int, Field(ge=0)] | None = None
+    """GPUs at once."""
+    memory_gib: Annotated[float, Field(gt=0, strict=False)] | None = None
+    """Memory requested by all pods."""
+
+
+class RegistrySettings(Settings):
+    """The image registry that built images go to."""
+
+    server: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.:/_-]*$")]
+    """Host (with port) and path prefix, e.g. registry.example.com:5000/team."""
+    pull_secret: Annotated[str, Field(pattern=r"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$", max_length=253)] | None = None
+    """Name of an existing Secret of type kubernetes.io/dockerconfigjson in the namespace."""
+
+
+class StackSettings(Settings):
+    """One stack file."""
+
+    target: Literal["local", "kubernetes", "aws"]
+    """local: the embedded cluster. kubernetes: any kubeconfig context. aws: ECR and EKS."""
+    environment: Name = "dev"
+    """Selects ``policies/config/<environment>.json``. Only target local may leave it out."""
+    context: str | None = None
+    """Kubeconfig context; required for target kubernetes, so that a stack never follows a switch of context."""
+    namespace: NamespaceSettings = NamespaceSettings()
+    """The stack's namespace."""
+    registry: RegistrySettings | None = None
+    """Where built images go; target local brings its own."""
+    applications: Annotated[dict[Name, Application], Field(min_length=1)]
+    """The applications, by name."""
+    models: dict[Name, Model] = {}
+    """The models, by name."""
+    gpu_pool: GpuPool = GpuPool()
+    """Where GPU nodes come from."""
+    budget: Budget = Budget()
+    """Upper limits."""
