@@ -1,0 +1,97 @@
+"""What every engine takes and gives, so that the command line does not care which one does the work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from llmos.console import note
+from llmos.paths import PROJECT_ROOT
+
+__all__ = ["ENGINE_LABEL", "Action", "EngineAction", "EngineResult", "EngineRun", "Progress"]
+
+Action = Literal["create", "update", "delete", "same", "unknown"]
+Progress = Callable[[str], None]
+
+ENGINE_LABEL = "llmagentos.dev/engine"
+"""Namespace label with the name of the engine that owns what is inside; the other engine refuses to touch it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineRun:
+    """One stack and where it goes.
+
+    Attributes:
+        stack: stack name, e.g. ``dev``.
+        stack_file: the stack file as the user wrote it, e.g. ``Pulumi.dev.yaml``; read, never written.
+        environment: selects the limits in ``policies/config/<environment>.json``.
+        namespace: the Kubernetes namespace of the stack.
+        kubeconfig: the file to find the cluster in; None leaves it to ``KUBECONFIG`` and ``~/.kube/config``.
+        context: the context in that file; None takes its current context.
+        kubectl: the kubectl program; None takes the one on PATH.
+        offline: reach no cluster and ask for no credentials; only ``preview`` can do that.
+        env: variables the program is run with, on top of this process's own.
+        progress: called with one line for each thing worth knowing while the engine works.
+    """
+
+    stack: str
+    stack_file: Path
+    environment: str
+    namespace: str
+    kubeconfig: Path | None = None
+    context: str | None = None
+    kubectl: Path | None = None
+    offline: bool = False
+    env: Mapping[str, str] = field(default_factory=dict)
+    progress: Progress = note
+
+    @property
+    def policy_pack(self) -> Path:
+        """The folder of the one policy pack."""
+        return PROJECT_ROOT / "policies"
+
+    @property
+    def policy_config(self) -> Path:
+        """The limits of this environment."""
+        return self.policy_pack / "config" / f"{self.environment}.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineAction:
+    """What an engine does, or would do, to one object.
+
+    Attributes:
+        type: Pulumi type token, e.g. ``kubernetes:apps/v1:Deployment``.
+        kind: kind of the object, e.g. ``Deployment``.
+        namespace: its namespace; empty for cluster-scoped objects and everything outside Kubernetes.
+        name: its name in the cluster, else its logical name in the program.
+        action: ``unknown`` when nothing could be asked, e.g. offline.
+    """
+
+    type: str
+    kind: str
+    namespace: str
+    name: str
+    action: Action
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineResult:
+    """What an engine did.
+
+    Attributes:
+        actions: one for each object of the stack, sorted.
+        outputs: the program's exports; values of secrets are replaced by ``[secret]``.
+        duration_seconds: wall-clock time of the whole run.
+    """
+
+    actions: tuple[EngineAction, ...]
+    outputs: Mapping[str, object]
+    duration_seconds: float
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything was created, updated or deleted."""
+        return any(action.action in ("create", "update", "delete") for action in self.actions)
