@@ -5,10 +5,11 @@ One fault is one message: what is wrong, where it stands, the nearest feasible a
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-__all__ = ["EnvironmentFault", "Fault", "LlmosError", "UserFault"]
+__all__ = ["EnvironmentFault", "Fault", "LlmosError", "UserFault", "nearest"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,3 +55,12 @@ class EnvironmentFault(LlmosError):
     """The machine, network or cluster is at fault: exit code 2."""
 
     exit_code = 2
+
+
+def nearest(word: str, candidates: Iterable[str]) -> str:
+    """``did you mean `x`?`` for the closest of the candidates, or all of them when none is close."""
+    names = sorted(candidates)
+    close = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
+    if close:
+        return f"did you mean `{close[0]}`?"
+    return f"allowed here: {', '.join(names)}" if names else ""

@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
-import difflib
 import types
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from planner.faults import Fault
+from planner.faults import Fault, nearest
 from planner.settings._base import looks_like_secret
 
-__all__ = ["from_validation_error", "nearest"]
+__all__ = ["from_validation_error"]
 
 _SHOWN_LENGTH = 60
 _NUMBER_BRANCHES = frozenset({"int", "constrained-int"})
 # Maps whose values a person could have filled with a credential by mistake; their values are never repeated.
 _HIDDEN_UNDER = frozenset({"env", "secrets", "token", "pod_overrides", "extra_args"})
-
-
-def nearest(word: str, candidates: Iterable[str]) -> str:
-    """``did you mean `x`?`` for the closest of the candidates, or all of them when none is close."""
-    names = sorted(candidates)
-    close = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
-    if close:
-        return f"did you mean `{close[0]}`?"
-    return f"allowed here: {', '.join(names)}" if names else ""
 
 
 def from_validation_error(error: ValidationError, *, root: type[BaseModel], where: str) -> list[Fault]:
@@ -45,7 +35,9 @@ def _of_other_branch(item: Any) -> bool:
     """Whether the error belongs to the branch of a union that the value was not meant for (a number against a map)."""
     branch = str(item["loc"][-1]) if item["loc"] else ""
     is_map = isinstance(item["input"], Mapping)
-    return (branch in _NUMBER_BRANCHES and is_map) or (item["type"] == "model_type" and "Replicas" in branch and not is_map)
+    if branch in _NUMBER_BRANCHES:
+        return is_map
+    return item["type"] == "model_type" and "Replicas" in branch and not is_map
 
 
 def _visible(annotation: Any, loc: tuple[int | str, ...]) -> list[str]:

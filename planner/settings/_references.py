@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from planner.faults import Fault
-from planner.settings._faults import nearest
+from planner.faults import Fault, nearest
 
 __all__ = ["reference_faults"]
 
@@ -53,6 +52,25 @@ def _models(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
             )
 
 
+def _gpu_pool(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
+    pool, models = _map(raw, "gpu_pool"), _map(raw, "models")
+    on_gpus = [n for n, m in models.items() if isinstance(m, Mapping) and m.get("engine", "vllm") == "vllm"]
+    kind = pool.get("kind", "karpenter")
+    if raw.get("target") == "kubernetes" and on_gpus and kind == "karpenter" and not pool.get("node_class"):
+        yield Fault(
+            what=f"models on GPUs ({', '.join(map(str, on_gpus))}) need nodes, and gpu_pool names none of this cluster",
+            where=f"{where}: gpu_pool",
+            nearest="nodes that exist already: {kind: existing, selector: {nvidia.com/gpu.present: 'true'}}",
+            fix="name the selector of existing nodes, or Karpenter's node_class: {group, kind, name}",
+        )
+    if raw.get("target") in ("local", "kubernetes") and kind == "managed-node-group":
+        yield Fault(
+            what=f"managed-node-group is a thing of AWS; target {raw['target']} has none",
+            where=f"{where}: gpu_pool.kind", nearest="allowed here: karpenter, existing",
+            fix="set kind: karpenter or kind: existing",
+        )
+
+
 def _names(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
     for name in sorted(set(_map(raw, "applications")) & set(_map(raw, "models"))):
         yield Fault(
@@ -74,4 +92,5 @@ def _registry(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
             )
 
 
-_CHECKS: tuple[Callable[[Mapping[str, Any], str], Iterator[Fault]], ...] = (_target, _models, _names, _registry)
+_Check = Callable[[Mapping[str, Any], str], Iterator[Fault]]
+_CHECKS: tuple[_Check, ...] = (_target, _models, _gpu_pool, _names, _registry)

@@ -65,7 +65,7 @@ class ApplicationReplicas(Settings):
 
 
 class Resources(Settings):
-    """CPU and memory of a container. Memory is request and limit; CPU is limited to four times its request, for bursts."""
+    """CPU and memory of a container: memory is request and limit, CPU may burst to four times its request."""
 
     cpu: CpuQuantity = "500m"
     """CPU request."""

@@ -8,7 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from planner.settings._base import ImageRef, SecretRef, Settings
 
-__all__ = ["BUILTIN_TINY", "Hardware", "Model", "ModelReplicas", "Slo", "Traffic"]
+__all__ = ["BUILTIN_TINY", "Hardware", "Model", "ModelReplicas", "Slo", "Traffic", "Weights"]
 
 BUILTIN_TINY = "builtin:tiny"
 
@@ -57,6 +57,14 @@ class Hardware(Settings):
     """GPUs of one replica; the tensor-parallel degree equals it, so that none is paid for and idle."""
 
 
+class Weights(Settings):
+    """Where downloaded weights are kept."""
+
+    storage_class: str | None = None
+    """StorageClass that offers ReadWriteMany volumes, shared by all replicas. Without one each pod keeps its own copy
+    on its node: a ReadWriteOnce volume would keep the second replica from starting."""
+
+
 class Model(Settings):
     """One model behind an OpenAI-compatible server."""
 
@@ -82,6 +90,8 @@ class Model(Settings):
     """GPU hardware of one replica; required for vLLM."""
     autoscaling: Literal["fixed", "keda"] = "fixed"
     """fixed: ``replicas.min`` all the time. keda: between min and max by queue length and KV-cache use."""
+    weights: Weights = Weights()
+    """Where downloaded weights are kept."""
     token: SecretRef | None = None
     """Hub token for gated models."""
     extra_args: tuple[str, ...] = Field(default=(), strict=False)

@@ -22,6 +22,17 @@ class NamespaceSettings(Settings):
     """false: the namespace exists already and stays when the stack goes."""
 
 
+class NodeClass(Settings):
+    """A Karpenter node class that exists in the cluster."""
+
+    group: Annotated[str, Field(pattern=r"^[a-z0-9.-]+$")]
+    """API group, e.g. karpenter.k8s.aws."""
+    kind: Annotated[str, Field(pattern=r"^[A-Z]\w+$")]
+    """Kind, e.g. EC2NodeClass."""
+    name: Annotated[str, Field(pattern=r"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$")]
+    """Name of the object."""
+
+
 class GpuPool(Settings):
     """Where GPU nodes come from."""
 
@@ -33,6 +44,8 @@ class GpuPool(Settings):
     """GPUs that the pool may hold at once; by default what the models need at their maximum, and one replica more."""
     selector: dict[str, str] = {}
     """Node labels of an existing pool."""
+    node_class: NodeClass | None = None
+    """Karpenter node class of the cluster; target local brings its own."""
 
     @model_validator(mode="after")
     def _selector_fits(self) -> GpuPool:

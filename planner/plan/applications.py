@@ -1,0 +1,62 @@
+"""What each application is given."""
+
+from __future__ import annotations
+
+import math
+
+from planner.plan.types import ApplicationPlan, ImagePlan
+from planner.settings import Application, StackSettings, cpu_cores, memory_gib
+from planner.settings.models import Model
+
+__all__ = ["plan_applications", "stream_seconds"]
+
+# Longest and shortest time that an open stream is given to end. 600 s is what cloud load balancers allow at most for
+# draining in their defaults; 30 s is Kubernetes' own default for any pod.
+_STREAM_SECONDS = (30, 600)
+
+
+def stream_seconds(model: Model | None) -> int:
+    """The longest that one answer can take: a whole context of output at the promised time per token, within bounds."""
+    if model is None:
+        return _STREAM_SECONDS[0]
+    seconds = math.ceil(model.context_tokens * model.slo.tpot_ms / 1000)
+    return max(_STREAM_SECONDS[0], min(_STREAM_SECONDS[1], seconds))
+
+
+def plan_applications(settings: StackSettings, *, images: dict[str, ImagePlan]) -> tuple[ApplicationPlan, ...]:
+    """One plan per application, by name."""
+    return tuple(
+        _plan(name, application, image=images[name], model=settings.models.get(application.model or ""))
+        for name, application in sorted(settings.applications.items())
+    )
+
+
+def _plan(name: str, application: Application, *, image: ImagePlan, model: Model | None) -> ApplicationPlan:
+    replicas = application.replicas
+    fixed = isinstance(replicas, int)
+    wants_key = application.endpoint.auth == "api-key" and "API_KEYS" not in application.secrets
+    generated = f"{name}-api-keys" if wants_key else ""
+    secrets = {key: (ref.secret, ref.key) for key, ref in sorted(application.secrets.items())}
+    if generated:
+        secrets["API_KEYS"] = (generated, "keys")
+    return ApplicationPlan(
+        name=name,
+        image=image.name,
+        preset=application.preset or "",
+        command=application.command or (),
+        model=application.model or "",
+        replicas_min=replicas if fixed else replicas.min,
+        replicas_max=replicas if fixed else replicas.max,
+        autoscale_cpu_percent=0 if fixed else replicas.cpu_percent,
+        port=application.port,
+        cpu_cores=cpu_cores(application.resources.cpu),
+        memory_gib=memory_gib(application.resources.memory),
+        env=dict(sorted(application.env.items())),
+        secrets=secrets,
+        generated_key_secret=generated,
+        endpoint_port=application.endpoint.port,
+        endpoint_type=application.endpoint.type,
+        endpoint_auth=application.endpoint.auth,
+        stream_seconds=stream_seconds(model),
+        pod_overrides=application.pod_overrides,
+    )

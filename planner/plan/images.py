@@ -1,0 +1,74 @@
+"""Which container image each application and model server runs."""
+
+from __future__ import annotations
+
+from planner.faults import Fault
+from planner.lock import Lock
+from planner.plan.types import ImagePlan
+from planner.settings import Application, Image, Model, StackSettings
+
+__all__ = ["VLLM_IMAGE", "plan_images"]
+
+# vLLM 0.28.0, released 2026-08; the digest is that of the tag's multi-platform index. Policies ask for 0.18 or newer:
+# earlier versions had three ways around --trust-remote-code=false.
+VLLM_IMAGE = (
+    "docker.io/vllm/vllm-openai:v0.28.0@sha256:61fc8a896b0a4fbbbdc063bc4b0dbc25ce98e02b5050c24aeb7830ac02039b14"
+)
+
+
+def plan_images(
+    settings: StackSettings, *, lock: Lock, stack: str, where: str
+) -> tuple[dict[str, ImagePlan], list[Fault]]:
+    """The image of every application and model, by the owner's name, and the faults of those that have none.
+
+    Applications that build the same folder the same way share one image. ``builtin:tiny`` is served by the sample
+    application's own image, which carries the weights.
+    """
+    images: dict[str, ImagePlan] = {}
+    faults: list[Fault] = []
+    built: dict[Image, str] = {}
+    for name, application in sorted(settings.applications.items()):
+        image = application.image
+        if image.build:
+            owner = built.setdefault(image, name)
+            images[name] = ImagePlan(
+                name=owner, build=image.build, platforms=image.platforms, base_image=image.base_image or ""
+            )
+        elif image.ref:
+            images[name] = ImagePlan(name=name, ref=image.ref)
+        elif name in lock.release.images:
+            images[name] = ImagePlan(name=name, ref=lock.release.images[name])
+        else:
+            faults.append(_not_promoted(name, stack=stack, where=where))
+    for name, model in sorted(settings.models.items()):
+        image = _model_image(name, model, settings.applications, images)
+        if image:
+            images[name] = image
+        elif not faults:
+            faults.append(
+                Fault(
+                    what="builtin:tiny is served by the sample application's image, and no application has one",
+                    where=f"{where}: models.{name}.image", fix="set image to the digest of a built sample application",
+                )
+            )
+    return images, faults
+
+
+def _model_image(
+    name: str, model: Model, applications: dict[str, Application], images: dict[str, ImagePlan]
+) -> ImagePlan | None:
+    if model.image:
+        return ImagePlan(name=name, ref=model.image)
+    if model.engine == "vllm":
+        return ImagePlan(name="vllm", ref=VLLM_IMAGE)
+    clients = sorted(key for key, application in applications.items() if application.model == name)
+    owners = [key for key in (*clients, *sorted(applications)) if key in images and not applications[key].command]
+    return images[owners[0]] if owners else None
+
+
+def _not_promoted(name: str, *, stack: str, where: str) -> Fault:
+    return Fault(
+        what=f"the image comes from the lock, and locks/{stack}.json names none for `{name}`",
+        where=f"{where}: applications.{name}.image.from",
+        fix=f"promote a release into this stack (python3 -m llmos promote <from> {stack}), or give image.ref a digest",
+    )

@@ -1,0 +1,77 @@
+"""Putting the plan together: each part is decided by its own module, in the order in which they depend."""
+
+from __future__ import annotations
+
+from planner.catalogue import Catalogue, load
+from planner.faults import UserFault
+from planner.lock import Lock
+from planner.plan.applications import plan_applications
+from planner.plan.capacity import plan_gpu_pool, plan_namespace
+from planner.plan.cost import plan_costs, total_per_month
+from planner.plan.hardware import decide_hardware, hardware_faults
+from planner.plan.images import plan_images
+from planner.plan.models import plan_models
+from planner.plan.types import Plan, RegistryPlan
+from planner.settings import StackSettings
+
+__all__ = ["LOCAL_REGISTRY", "make_plan"]
+
+# A fixed port keeps image references, and with them plans, equal on all machines; Docker trusts loopback without TLS.
+LOCAL_REGISTRY = "127.0.0.1:5151"
+
+
+def make_plan(
+    settings: StackSettings,
+    *,
+    stack: str,
+    lock: Lock | None = None,
+    catalogue: Catalogue | None = None,
+    stack_file: str = "",
+) -> Plan:
+    """Decide everything that can be decided without touching a cluster.
+
+    Args:
+        settings: the checked stack file.
+        stack: the stack's name, e.g. ``dev``; names derive from it.
+        lock: the stack's lock; an empty one by default.
+        catalogue: instance types and models; the shipped one by default.
+        stack_file: the file's name for messages; ``Pulumi.<stack>.yaml`` by default.
+
+    Raises:
+        UserFault: with every fault that shows only against the catalogue and the lock.
+    """
+    catalogue = catalogue or load()
+    lock = lock or Lock()
+    where = stack_file or f"Pulumi.{stack}.yaml"
+    images, faults = plan_images(settings, lock=lock, stack=stack, where=where)
+    pool, pool_faults = plan_gpu_pool(settings, stack=stack, where=where)
+    faults += hardware_faults(settings, catalogue=catalogue, where=where) + pool_faults
+    if faults:
+        raise UserFault(faults)
+    applications = plan_applications(settings, images=images)
+    models = plan_models(settings, lock=lock, catalogue=catalogue, images=images, pool=pool)
+    costs = plan_costs(models, pool=pool, catalogue=catalogue)
+    return Plan(
+        stack=stack,
+        environment=settings.environment,
+        target=settings.target,
+        context=settings.context or "",
+        namespace=plan_namespace(settings, stack=stack, applications=applications, models=models),
+        registry=_registry(settings),
+        images=tuple(sorted(set(images.values()), key=lambda image: image.name)),
+        applications=applications,
+        models=models,
+        gpu_pool=pool,
+        budget=settings.budget.model_dump(exclude_none=True),
+        costs=costs,
+        usd_per_month_min=total_per_month([cost.usd_per_month_min for cost in costs]),
+        usd_per_month=total_per_month([cost.usd_per_month_max for cost in costs]),
+        decisions=decide_hardware(settings, catalogue=catalogue),
+        stack_file=where,
+    )
+
+
+def _registry(settings: StackSettings) -> RegistryPlan:
+    if settings.registry:
+        return RegistryPlan(server=settings.registry.server, pull_secret=settings.registry.pull_secret or "")
+    return RegistryPlan(server=LOCAL_REGISTRY if settings.target == "local" else "", pull_secret="")

@@ -1,0 +1,102 @@
+"""What each model server is given."""
+
+from __future__ import annotations
+
+import math
+
+from planner.catalogue import Catalogue
+from planner.lock import Lock
+from planner.plan.applications import stream_seconds
+from planner.plan.capacity import needed_gpus
+from planner.plan.types import GpuPoolPlan, ImagePlan, ModelPlan
+from planner.settings import Model, StackSettings
+
+__all__ = ["plan_models"]
+
+# Share of a node that pods may ask for. The rest is the kubelet's reservation, DaemonSets and the device plugin; on the
+# smallest GPU nodes (4 vCPU, 16 GiB) these take about a fifth.
+_NODE_SHARE = 0.75
+# The tiny model needs next to nothing; the numbers leave room for the Python process around it.
+_CPU_SERVER = (0.5, 0.5)
+# Loading: 600 s for pulling an 8 GiB server image and compiling CUDA graphs, and 8 s per GiB of weights (1 Gbit/s).
+_LOAD_BASE_SECONDS, _LOAD_SECONDS_PER_GIB = 600, 8
+_LOAD_SECONDS_UNKNOWN = 3600
+
+
+def plan_models(
+    settings: StackSettings,
+    *,
+    lock: Lock,
+    catalogue: Catalogue,
+    images: dict[str, ImagePlan],
+    pool: GpuPoolPlan | None,
+) -> tuple[ModelPlan, ...]:
+    """One plan per model, by name. The hardware has been checked before."""
+    spare_gpus = (pool.max_gpus if pool else 0) - needed_gpus(settings)
+    return tuple(
+        _plan(name, model, settings=settings, lock=lock, catalogue=catalogue, image=images[name], spare_gpus=spare_gpus)
+        for name, model in sorted(settings.models.items())
+    )
+
+
+def _plan(
+    name: str,
+    model: Model,
+    *,
+    settings: StackSettings,
+    lock: Lock,
+    catalogue: Catalogue,
+    image: ImagePlan,
+    spare_gpus: int,
+) -> ModelPlan:
+    gpus = model.hardware.gpus if model.hardware else 0
+    cpu, memory = _cpu_and_memory(model, catalogue)
+    weights = _weights_gib(model, catalogue)
+    return ModelPlan(
+        name=name,
+        source=model.source,
+        revision=lock.release.revisions.get(name, model.revision or ""),
+        engine=model.engine,
+        image=image.name,
+        context_tokens=model.context_tokens,
+        quantization=model.quantization,
+        instance_type=model.hardware.instance_type if model.hardware else "",
+        gpus=gpus,
+        tensor_parallel=max(1, gpus),
+        cpu_cores=cpu,
+        memory_gib=memory,
+        weights_gib=weights,
+        storage_class=model.weights.storage_class or "",
+        replicas_min=model.minimum_replicas,
+        replicas_max=model.maximum_replicas,
+        autoscaling=model.autoscaling,
+        # A surge pod that finds no GPU waits for ever and the rollout with it; then one replica goes first.
+        surge=1 if spare_gpus >= gpus else 0,
+        load_timeout_seconds=_load_timeout_seconds(model, weights),
+        stream_seconds=stream_seconds(model),
+        clients=tuple(sorted(key for key, app in settings.applications.items() if app.model == name)),
+        token_secret=(model.token.secret, model.token.key) if model.token else ("", ""),
+        extra_args=model.extra_args,
+        pod_overrides=model.pod_overrides,
+    )
+
+
+def _cpu_and_memory(model: Model, catalogue: Catalogue) -> tuple[float, float]:
+    """Cores and GiB that a replica requests: its GPUs' share of what the node can give."""
+    if not model.hardware:
+        return _CPU_SERVER
+    instance = catalogue.instances[model.hardware.instance_type]
+    share = _NODE_SHARE * model.hardware.gpus / instance.gpus
+    return max(1, math.floor(instance.vcpu * share)), max(1, math.floor(instance.memory_gib * share))
+
+
+def _weights_gib(model: Model, catalogue: Catalogue) -> float:
+    """Size of the checkpoint in GiB, rounded up to whole ones; 0 when the model is not in the catalogue."""
+    known = catalogue.models.get(model.source)
+    return math.ceil(known.weight_gib) if known else 0
+
+
+def _load_timeout_seconds(model: Model, weights_gib: float) -> int:
+    if model.engine != "vllm":
+        return 120
+    return _LOAD_BASE_SECONDS + round(_LOAD_SECONDS_PER_GIB * weights_gib) if weights_gib else _LOAD_SECONDS_UNKNOWN

@@ -1,0 +1,192 @@
+"""The plan: everything that is decided before anything is created. Plain frozen values, no behaviour but JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+__all__ = [
+    "ApplicationPlan",
+    "CostItem",
+    "Decision",
+    "GpuPoolPlan",
+    "ImagePlan",
+    "ModelPlan",
+    "NamespacePlan",
+    "Plan",
+    "RegistryPlan",
+    "Rejected",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class NamespacePlan:
+    """The namespace, and what its quota admits: the stack at its maximum plus one rollout."""
+
+    name: str
+    create: bool
+    quota_cpu_cores: float
+    quota_memory_gib: float
+    quota_gpus: int
+    quota_pods: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegistryPlan:
+    """Where built images go. ``server`` is host[:port][/path]; ``pull_secret`` the name of a Secret, or empty."""
+
+    server: str
+    pull_secret: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImagePlan:
+    """One container image: built from ``build`` (a folder), or an existing ``ref`` with digest."""
+
+    name: str
+    ref: str = ""
+    build: str = ""
+    platforms: tuple[str, ...] = ()
+    base_image: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApplicationPlan:
+    """One application. ``autoscale_cpu_percent`` is 0 for a fixed number of replicas."""
+
+    name: str
+    image: str
+    preset: str
+    command: tuple[str, ...]
+    model: str
+    replicas_min: int
+    replicas_max: int
+    autoscale_cpu_percent: int
+    port: int
+    cpu_cores: float
+    memory_gib: float
+    env: dict[str, str]
+    secrets: dict[str, tuple[str, str]]
+    generated_key_secret: str
+    endpoint_port: int
+    endpoint_type: str
+    endpoint_auth: str
+    stream_seconds: int
+    pod_overrides: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelPlan:
+    """One model server. ``instance_type`` is empty on CPUs; ``clients`` are the applications that may call it."""
+
+    name: str
+    source: str
+    revision: str
+    engine: str
+    image: str
+    context_tokens: int
+    quantization: str
+    instance_type: str
+    gpus: int
+    tensor_parallel: int
+    cpu_cores: float
+    memory_gib: float
+    weights_gib: float
+    storage_class: str
+    replicas_min: int
+    replicas_max: int
+    autoscaling: str
+    surge: int
+    load_timeout_seconds: int
+    stream_seconds: int
+    clients: tuple[str, ...]
+    token_secret: tuple[str, str]
+    extra_args: tuple[str, ...]
+    pod_overrides: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class GpuPoolPlan:
+    """Where GPU nodes come from, and at most how many GPUs they may have together."""
+
+    kind: str
+    name: str
+    instance_types: tuple[str, ...]
+    spot: bool
+    max_gpus: int
+    selector: dict[str, str]
+    node_class: tuple[str, str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rejected:
+    """An option that was looked at, and the reason why it was not taken."""
+
+    option: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """Why a thing is as it is. ``subject`` is the YAML path decided; prices are USD per hour of one replica."""
+
+    subject: str
+    chosen: str
+    binding: str
+    runner_up: str
+    rejected: tuple[Rejected, ...]
+    price_source: str
+    price_date: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CostItem:
+    """Nodes of one instance type for one model. A price that is not known is ``None`` and prints as "unknown"."""
+
+    subject: str
+    instance_type: str
+    nodes_min: int
+    nodes_max: int
+    usd_per_hour: float | None
+    price_source: str
+    price_date: str
+    usd_per_month_min: float | None
+    usd_per_month_max: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """All decisions of one stack.
+
+    The same stack file, lock and catalogue give the same plan: nothing of the machine, the time or the user enters it.
+    ``usd_per_month`` is the list price at maximum scale, ``usd_per_month_min`` without load; both are ``None`` when
+    a price is unknown. Capacity that exists already (CPU nodes, ``gpu_pool.kind: existing``) is not priced.
+    """
+
+    stack: str
+    environment: str
+    target: str
+    context: str
+    namespace: NamespacePlan
+    registry: RegistryPlan
+    images: tuple[ImagePlan, ...]
+    applications: tuple[ApplicationPlan, ...]
+    models: tuple[ModelPlan, ...]
+    gpu_pool: GpuPoolPlan | None
+    budget: dict[str, float]
+    costs: tuple[CostItem, ...]
+    usd_per_month_min: float | None
+    usd_per_month: float | None
+    decisions: tuple[Decision, ...]
+    stack_file: str
+    schema: int = field(default=1)
+
+    def to_json(self) -> str:
+        """The plan as JSON, byte for byte the same for the same input."""
+        return json.dumps(dataclasses.asdict(self), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+    def image(self, name: str) -> ImagePlan:
+        """The image of that name; plans refer to images only by names that exist."""
+        return next(image for image in self.images if image.name == name)
