@@ -62,6 +62,7 @@ def make_plan(
         applications=applications,
         models=models,
         gpu_pool=pool,
+        prometheus_url=settings.observability.prometheus_url or "",
         budget=settings.budget.model_dump(exclude_none=True),
         costs=costs,
         usd_per_month_min=total_per_month([cost.usd_per_month_min for cost in costs]),

@@ -175,6 +175,7 @@ class Plan:
     applications: tuple[ApplicationPlan, ...]
     models: tuple[ModelPlan, ...]
     gpu_pool: GpuPoolPlan | None
+    prometheus_url: str
     budget: dict[str, float]
     costs: tuple[CostItem, ...]
     usd_per_month_min: float | None

@@ -71,6 +71,22 @@ def _gpu_pool(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
         )
 
 
+def _keda(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
+    for name, model in _map(raw, "models").items():
+        if not isinstance(model, Mapping) or model.get("autoscaling") != "keda":
+            continue
+        if raw.get("target") == "local":
+            yield Fault(
+                what="the embedded cluster has no KEDA", where=f"{where}: models.{name}.autoscaling",
+                nearest="allowed on target local: fixed", fix="set autoscaling: fixed in this stack",
+            )
+        elif not _map(raw, "observability").get("prometheus_url"):
+            yield Fault(
+                what="autoscaling keda reads vLLM's queue from Prometheus, and none is named",
+                where=f"{where}: models.{name}.autoscaling", fix="add observability: {prometheus_url: http://...}",
+            )
+
+
 def _names(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
     for name in sorted(set(_map(raw, "applications")) & set(_map(raw, "models"))):
         yield Fault(
@@ -93,4 +109,4 @@ def _registry(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
 
 
 _Check = Callable[[Mapping[str, Any], str], Iterator[Fault]]
-_CHECKS: tuple[_Check, ...] = (_target, _models, _gpu_pool, _names, _registry)
+_CHECKS: tuple[_Check, ...] = (_target, _models, _gpu_pool, _keda, _names, _registry)

@@ -10,7 +10,7 @@ from planner.settings._base import Name, Settings
 from planner.settings.applications import Application
 from planner.settings.models import Model
 
-__all__ = ["Budget", "GpuPool", "NamespaceSettings", "RegistrySettings", "StackSettings"]
+__all__ = ["Budget", "GpuPool", "NamespaceSettings", "Observability", "RegistrySettings", "StackSettings"]
 
 
 class NamespaceSettings(Settings):
@@ -67,6 +67,13 @@ class Budget(Settings):
     """Memory requested by all pods."""
 
 
+class Observability(Settings):
+    """Where metrics are collected."""
+
+    prometheus_url: Annotated[str, Field(pattern=r"^https?://[^\s@]+$")] | None = None
+    """Base URL of Prometheus inside the cluster; KEDA asks it for the queue and KV-cache use of model servers."""
+
+
 class RegistrySettings(Settings):
     """The image registry that built images go to."""
 
@@ -93,6 +100,8 @@ class StackSettings(Settings):
     """The applications, by name."""
     models: dict[Name, Model] = {}
     """The models, by name."""
+    observability: Observability = Observability()
+    """Where metrics are collected."""
     gpu_pool: GpuPool = GpuPool()
     """Where GPU nodes come from."""
     budget: Budget = Budget()

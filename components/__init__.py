@@ -1,0 +1,1 @@
+"""The resources, one noun per file. ``stack`` is the only wiring."""

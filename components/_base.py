@@ -1,0 +1,55 @@
+"""What all components share: identity (names, labels) and the base class with its type token."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+
+__all__ = ["Component", "Identity", "meta"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identity:
+    """Where the objects of a stack live and how they are recognised.
+
+    Attributes:
+        stack: the stack's name; the ``app.kubernetes.io/instance`` of everything.
+        namespace: the Kubernetes namespace.
+        durable: outside dev, where deleting an object by mistake costs more than an extra step.
+    """
+
+    stack: str
+    namespace: str
+    durable: bool
+
+    def selector(self, name: str) -> dict[str, str]:
+        """Labels that select the pods of a workload. Name and instance only: selectors cannot be changed later
+        without deleting the Deployment first, which is an outage."""
+        return {"app.kubernetes.io/name": name, "app.kubernetes.io/instance": self.stack}
+
+    def labels(self, name: str, component: str) -> dict[str, str]:
+        """Labels of every object, after the recommended ones of Kubernetes."""
+        return {
+            **self.selector(name),
+            "app.kubernetes.io/component": component,
+            "app.kubernetes.io/part-of": "llmagentos",
+            "app.kubernetes.io/managed-by": "llmagentos",
+        }
+
+
+def meta(identity: Identity, name: str, component: str, **more: Any) -> dict[str, Any]:
+    """Metadata of a namespaced object. The name is explicit: an auto-generated one would change with every replace."""
+    return {"name": name, "namespace": identity.namespace, "labels": identity.labels(name, component), **more}
+
+
+class Component(pulumi.ComponentResource):
+    """Base of all components; the type token is ``llmagentos:components:<ClassName>``."""
+
+    def __init__(self, name: str, *, opts: pulumi.ResourceOptions | None, props: dict[str, Any] | None = None) -> None:
+        super().__init__(f"llmagentos:components:{type(self).__name__}", name, props or {}, opts)
+
+    def child(self, **more: Any) -> pulumi.ResourceOptions:
+        """Options of a child resource; ``more`` as ``pulumi.ResourceOptions`` takes it."""
+        return pulumi.ResourceOptions(parent=self, **more)

@@ -1,0 +1,42 @@
+"""NetworkPolicy rules: each names one flow that the stack needs, on top of the namespace's deny-everything."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+__all__ = ["from_anywhere", "from_pods", "internet_https", "to_dns", "to_pods"]
+
+# Private, link-local (cloud metadata) and shared address ranges: RFC 1918, RFC 3927, RFC 6598.
+_NOT_INTERNET = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "100.64.0.0/10"]
+
+
+def _tcp(*ports: int) -> list[dict[str, Any]]:
+    return [{"protocol": "TCP", "port": port} for port in ports]
+
+
+def from_pods(selectors: Sequence[Mapping[str, str]], port: int) -> dict[str, Any]:
+    """Ingress from pods of the same namespace with any of these label sets."""
+    return {"from": [{"podSelector": {"matchLabels": dict(labels)}} for labels in selectors], "ports": _tcp(port)}
+
+
+def from_anywhere(port: int) -> dict[str, Any]:
+    """Ingress from everywhere: load balancers keep or hide the client's address, so no source can be named."""
+    return {"ports": _tcp(port)}
+
+
+def to_pods(labels: Mapping[str, str], port: int) -> dict[str, Any]:
+    """Egress to pods of the same namespace."""
+    return {"to": [{"podSelector": {"matchLabels": dict(labels)}}], "ports": _tcp(port)}
+
+
+def to_dns() -> dict[str, Any]:
+    """Egress to the cluster's DNS."""
+    ports = [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}]
+    namespace = {"kubernetes.io/metadata.name": "kube-system"}
+    return {"to": [{"namespaceSelector": {"matchLabels": namespace}}], "ports": ports}
+
+
+def internet_https() -> dict[str, Any]:
+    """Egress to the model hub: HTTPS to public addresses only (NetworkPolicy knows no host names)."""
+    return {"to": [{"ipBlock": {"cidr": "0.0.0.0/0", "except": _NOT_INTERNET}}], "ports": _tcp(443)}

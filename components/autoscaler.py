@@ -1,0 +1,144 @@
+"""Autoscaler: how many replicas run, and how many may be away at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+import pulumi_kubernetes as k8s
+from pulumi_kubernetes.apiextensions import CustomResource
+
+from components._base import Component, Identity, meta
+
+__all__ = ["Autoscaler", "AutoscalerArgs"]
+
+# Requests waiting per replica, and share of the KV cache in use, at which another model server is started. Queue and
+# cache say that a model server is full; its CPU does not. Values: vLLM production stack and KEDA guides use 5 and 0.8.
+_QUEUE_PER_REPLICA = 5
+_KV_CACHE_SHARE = 0.8
+
+
+@dataclass(frozen=True, kw_only=True)
+class AutoscalerArgs:
+    """What an autoscaler is given.
+
+    Attributes:
+        identity: stack and namespace.
+        workload: name of the Deployment.
+        replicas_min: replicas kept without load.
+        replicas_max: replicas at most.
+        cpu_percent: aim of an HPA on CPU; 0 for none.
+        prometheus_url: where vLLM's metrics are found, for KEDA; empty for none.
+        start_seconds: how long a new replica takes to serve; scaling down waits as long, so that it does not flap.
+    """
+
+    identity: Identity
+    workload: str
+    replicas_min: int
+    replicas_max: int
+    cpu_percent: int = 0
+    prometheus_url: str = ""
+    start_seconds: int = 60
+
+
+class Autoscaler(Component):
+    """A HorizontalPodAutoscaler, a KEDA ScaledObject or nothing, and always a PodDisruptionBudget.
+
+    Outputs:
+        maximum: replicas at most.
+    """
+
+    maximum: int
+
+    def __init__(self, name: str, args: AutoscalerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(name, opts=opts)
+        identity, workload = args.identity, args.workload
+        k8s.policy.v1.PodDisruptionBudget(
+            workload,
+            metadata=meta(identity, workload, "autoscaler"),
+            # maxUnavailable, not minAvailable: with one replica the latter would keep nodes from ever being drained.
+            spec={"maxUnavailable": 1, "selector": {"matchLabels": identity.selector(workload)}},
+            opts=self.child(),
+        )
+        if args.cpu_percent:
+            k8s.autoscaling.v2.HorizontalPodAutoscaler(
+                workload,
+                metadata=meta(identity, workload, "autoscaler"),
+                spec=_hpa_spec(args),
+                opts=self.child(),
+            )
+        elif args.prometheus_url:
+            CustomResource(
+                f"{workload}-scaled",
+                api_version="keda.sh/v1alpha1",
+                kind="ScaledObject",
+                metadata=meta(identity, workload, "autoscaler"),
+                spec=_scaled_object_spec(args),
+                opts=self.child(),
+            )
+        self.maximum = args.replicas_max
+        self.register_outputs({"maximum": self.maximum})
+
+
+def _target(args: AutoscalerArgs) -> dict[str, str]:
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "name": args.workload}
+
+
+def _hpa_spec(args: AutoscalerArgs) -> dict[str, Any]:
+    return {
+        "scaleTargetRef": _target(args),
+        "minReplicas": args.replicas_min,
+        "maxReplicas": args.replicas_max,
+        "metrics": [
+            {
+                "type": "Resource",
+                "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": args.cpu_percent}},
+            }
+        ],
+        "behavior": _behavior(args),
+    }
+
+
+def _behavior(args: AutoscalerArgs) -> dict[str, Any]:
+    """Up at once and by doubling; down one pod a minute after five quiet minutes, or the start time if longer."""
+    return {
+        "scaleUp": {"stabilizationWindowSeconds": 0, "policies": [_policy("Percent", 100, 15), _policy("Pods", 4, 15)]},
+        "scaleDown": {
+            "stabilizationWindowSeconds": min(3600, max(300, args.start_seconds)),
+            "policies": [_policy("Pods", 1, 60)],
+        },
+    }
+
+
+def _policy(kind: str, value: int, period_seconds: int) -> dict[str, Any]:
+    return {"type": kind, "value": value, "periodSeconds": period_seconds}
+
+
+def _scaled_object_spec(args: AutoscalerArgs) -> dict[str, Any]:
+    pods = f'namespace="{args.identity.namespace}",pod=~"{args.workload}-.*"'
+    queries = {
+        f"sum(vllm:num_requests_waiting{{{pods}}})": str(_QUEUE_PER_REPLICA),
+        f"sum(vllm:kv_cache_usage_perc{{{pods}}})": str(_KV_CACHE_SHARE),
+    }
+    return {
+        "scaleTargetRef": _target(args),
+        "minReplicaCount": args.replicas_min,
+        "maxReplicaCount": args.replicas_max,
+        "advanced": {"horizontalPodAutoscalerConfig": {"behavior": _behavior(args)}},
+        # An empty result counts as an error, not as silence; after three the fallback keeps what runs.
+        "fallback": {"failureThreshold": 3, "replicas": args.replicas_max, "behavior": "currentReplicasIfHigher"},
+        "triggers": [
+            {
+                "type": "prometheus",
+                "metricType": "AverageValue",
+                "metadata": {
+                    "serverAddress": args.prometheus_url,
+                    "query": query,
+                    "threshold": threshold,
+                    "ignoreNullValues": "false",
+                },
+            }
+            for query, threshold in queries.items()
+        ],
+    }

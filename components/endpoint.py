@@ -1,0 +1,75 @@
+"""Endpoint: how an application is reached from outside its pods."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_kubernetes as k8s
+
+from components._base import Component, Identity, meta
+from components._network import from_anywhere
+
+__all__ = ["Endpoint", "EndpointArgs"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EndpointArgs:
+    """What an endpoint is given.
+
+    Attributes:
+        identity: stack and namespace.
+        application: name of the application; also the Service's name.
+        type: ``LoadBalancer`` or ``ClusterIP``.
+        port: port of the Service.
+        target_port: port that the application's pods listen on.
+        auth: ``api-key`` or ``none``; stands as a label, for people. Policies look at what the pods are given.
+    """
+
+    identity: Identity
+    application: str
+    type: str
+    port: int
+    target_port: int
+    auth: str
+
+
+class Endpoint(Component):
+    """Service of an application and the NetworkPolicy that lets its callers in.
+
+    Outputs:
+        host: address within the cluster, ``name.namespace``.
+        port: port of the Service.
+    """
+
+    host: pulumi.Output[str]
+    port: int
+
+    def __init__(self, name: str, args: EndpointArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(name, opts=opts)
+        identity, application = args.identity, args.application
+        policy = k8s.networking.v1.NetworkPolicy(
+            f"{application}-ingress",
+            metadata=meta(identity, f"{application}-ingress", "endpoint"),
+            spec={
+                "podSelector": {"matchLabels": identity.selector(application)},
+                "policyTypes": ["Ingress"],
+                "ingress": [from_anywhere(args.target_port)],
+            },
+            opts=self.child(),
+        )
+        metadata = meta(identity, application, "endpoint")
+        metadata["labels"]["llmagentos.dev/auth"] = args.auth
+        k8s.core.v1.Service(
+            application,
+            metadata=metadata,
+            spec={
+                "type": args.type,
+                "selector": identity.selector(application),
+                "ports": [{"name": "http", "port": args.port, "targetPort": args.target_port, "protocol": "TCP"}],
+            },
+            opts=self.child(depends_on=[policy]),
+        )
+        self.host = pulumi.Output.from_input(f"{application}.{identity.namespace}")
+        self.port = args.port
+        self.register_outputs({"host": self.host, "port": self.port})

@@ -1,0 +1,110 @@
+"""GpuNodePool: where the nodes of model servers come from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+from pulumi_kubernetes.apiextensions import CustomResource
+
+from components._base import Component, Identity
+
+__all__ = ["GPU_TAINT", "GpuNodePool", "GpuNodePoolArgs"]
+
+GPU_TAINT = {"key": "nvidia.com/gpu", "value": "true", "effect": "NoSchedule"}
+_POOL_LABEL = "llmagentos.dev/pool"
+
+
+@dataclass(frozen=True, kw_only=True)
+class GpuNodePoolArgs:
+    """What a pool is given.
+
+    Attributes:
+        identity: stack and namespace.
+        kind: ``karpenter`` makes nodes on demand, ``existing`` selects nodes that are there.
+        name: name of the cluster-scoped objects; carries the stack, because clusters are shared.
+        instance_types: types that Karpenter may choose from.
+        max_gpus: limit of the pool.
+        spot: allow interruptible capacity beside on-demand.
+        selector: labels of existing nodes.
+        node_class: (group, kind, name) of an existing Karpenter node class; empty strings make a simulated one.
+    """
+
+    identity: Identity
+    kind: str
+    name: str
+    instance_types: tuple[str, ...]
+    max_gpus: int
+    spot: bool
+    selector: dict[str, str]
+    node_class: tuple[str, str, str]
+
+
+class GpuNodePool(Component):
+    """A pool of GPU nodes, kept free of other pods by a taint.
+
+    Outputs:
+        node_selector: labels that pods of the pool must select.
+    """
+
+    node_selector: dict[str, str]
+
+    def __init__(self, name: str, args: GpuNodePoolArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(name, opts=opts)
+        if args.kind == "existing":
+            self.node_selector = dict(args.selector)
+        else:
+            self.node_selector = {_POOL_LABEL: args.name}
+            self._karpenter(name, args)
+        self.register_outputs({"node_selector": self.node_selector})
+
+    def _karpenter(self, name: str, args: GpuNodePoolArgs) -> None:
+        group, kind, class_name = args.node_class
+        labels = args.identity.labels(name, "gpu-pool")
+        options = self.child()
+        if not class_name:
+            group, kind, class_name = "karpenter.kwok.sh", "KWOKNodeClass", args.name
+            node_class = CustomResource(
+                f"{name}-class",
+                api_version=f"{group}/v1alpha1",
+                kind=kind,
+                metadata={"name": class_name, "labels": labels},
+                opts=self.child(),
+            )
+            options = self.child(depends_on=[node_class])
+        CustomResource(
+            name,
+            api_version="karpenter.sh/v1",
+            kind="NodePool",
+            metadata={"name": args.name, "labels": labels},
+            spec=_node_pool_spec(args, node_class={"group": group, "kind": kind, "name": class_name}),
+            opts=options,
+        )
+
+
+def _node_pool_spec(args: GpuNodePoolArgs, *, node_class: dict[str, str]) -> dict[str, Any]:
+    capacity = ["on-demand", "spot"] if args.spot else ["on-demand"]
+    return {
+        "template": {
+            "metadata": {"labels": {_POOL_LABEL: args.name}},
+            "spec": {
+                "nodeClassRef": node_class,
+                "taints": [GPU_TAINT],
+                "requirements": [
+                    {
+                        "key": "node.kubernetes.io/instance-type",
+                        "operator": "In",
+                        "values": sorted(args.instance_types),
+                    },
+                    {"key": "karpenter.sh/capacity-type", "operator": "In", "values": capacity},
+                    {"key": "kubernetes.io/os", "operator": "In", "values": ["linux"]},
+                ],
+                # A month: long enough for models that load for minutes, short enough for patched node images.
+                "expireAfter": "720h",
+            },
+        },
+        "limits": {"nvidia.com/gpu": str(args.max_gpus)},
+        # Moving a model server costs minutes of loading, so nodes go only when nothing runs on them.
+        "disruption": {"consolidationPolicy": "WhenEmpty", "consolidateAfter": "30s"},
+    }

@@ -1,0 +1,201 @@
+"""ModelServer: one model behind an OpenAI-compatible API, vLLM on GPUs or llama.cpp on CPUs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+import pulumi_kubernetes as k8s
+
+from components import _vllm
+from components._base import Component, Identity, meta
+from components._network import from_pods, internet_https, to_dns
+from components._pod import container, env_list, http_probes, merge, pod_spec, volume, writable
+from planner.plan import ModelPlan
+
+__all__ = ["ModelServer", "ModelServerArgs"]
+
+_LLAMA_PORT = 8080
+_GPU_TOLERATION = {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelServerArgs:
+    """What a model server is given.
+
+    Attributes:
+        identity: stack and namespace.
+        model: the plan's decisions: hardware, parallelism, precision, replicas.
+        image: server image with digest.
+        pull_secret: Secret that pods pull with; empty for none.
+        node_selector: labels of the GPU pool's nodes; empty on CPUs.
+    """
+
+    identity: Identity
+    model: ModelPlan
+    image: pulumi.Input[str]
+    pull_secret: str
+    node_selector: dict[str, str]
+
+
+class ModelServer(Component):
+    """Deployment and Service of one model, reachable from its applications only.
+
+    Outputs:
+        url: base of the OpenAI API inside the namespace, e.g. ``http://chat:8000``.
+    """
+
+    url: pulumi.Output[str]
+    port: int
+
+    def __init__(self, name: str, args: ModelServerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(name, opts=opts)
+        model, identity = args.model, args.identity
+        self.port = _vllm.PORT if model.engine == "vllm" else _LLAMA_PORT
+        account = k8s.core.v1.ServiceAccount(
+            name,
+            metadata=meta(identity, name, "model-server"),
+            automount_service_account_token=False,
+            opts=self.child(),
+        )
+        claim = self._weight_cache(name, args)
+        policy = k8s.networking.v1.NetworkPolicy(
+            name,
+            metadata=meta(identity, name, "model-server"),
+            spec=_flows(args, self.port),
+            opts=self.child(),
+        )
+        deployment = k8s.apps.v1.Deployment(
+            name,
+            metadata=meta(
+                identity, name, "model-server",
+                # Pulumi gives up after 10 minutes by default; loading a large model takes longer.
+                annotations={"pulumi.com/timeoutSeconds": str(model.load_timeout_seconds + 60)},
+            ),
+            spec=_deployment_spec(name, args, claim=claim, port=self.port),
+            opts=self.child(
+                depends_on=[account, policy],
+                ignore_changes=["spec.replicas"] if model.replicas_max > model.replicas_min else None,
+            ),
+        )
+        k8s.core.v1.Service(
+            name,
+            metadata=meta(identity, name, "model-server"),
+            spec={
+                "type": "ClusterIP",
+                "selector": identity.selector(name),
+                "ports": [{"name": "http", "port": self.port, "targetPort": "http", "protocol": "TCP"}],
+            },
+            # Awaiting a Service without ready pods ends after 10 minutes; the Deployment's own wait is longer.
+            opts=self.child(depends_on=[deployment]),
+        )
+        self.url = pulumi.Output.from_input(f"http://{name}:{self.port}")
+        self.register_outputs({"url": self.url})
+
+    def _weight_cache(self, name: str, args: ModelServerArgs) -> str:
+        """The volume that all replicas share, where the cluster has a class for it; its name, or nothing."""
+        model, durable = args.model, args.identity.durable
+        if not model.storage_class:
+            return ""
+        claim = f"{name}-weights"
+        k8s.core.v1.PersistentVolumeClaim(
+            claim,
+            metadata=meta(args.identity, claim, "weights"),
+            spec={
+                "accessModes": ["ReadWriteMany"],
+                "storageClassName": model.storage_class,
+                "resources": {"requests": {"storage": f"{-(-model.weights_gib * 4 // 3) or 200:.0f}Gi"}},
+            },
+            opts=self.child(protect=durable, retain_on_delete=durable),
+        )
+        return claim
+
+
+def _flows(args: ModelServerArgs, port: int) -> dict[str, Any]:
+    """From the applications that use the model; to DNS and the model hub where weights are downloaded."""
+    clients = [args.identity.selector(client) for client in args.model.clients]
+    return {
+        "podSelector": {"matchLabels": args.identity.selector(args.model.name)},
+        "policyTypes": ["Ingress", "Egress"],
+        "ingress": [from_pods(clients, port)] if clients else [],
+        "egress": [to_dns(), internet_https()] if args.model.engine == "vllm" else [],
+    }
+
+
+def _deployment_spec(name: str, args: ModelServerArgs, *, claim: str, port: int) -> dict[str, Any]:
+    model, selector = args.model, args.identity.selector(name)
+    pod = _vllm_pod(name, args, claim) if model.engine == "vllm" else _llama_pod(name, args, port)
+    return {
+        "replicas": model.replicas_min,
+        "revisionHistoryLimit": 5,
+        "progressDeadlineSeconds": model.load_timeout_seconds,
+        "selector": {"matchLabels": selector},
+        "strategy": {
+            "type": "RollingUpdate",
+            "rollingUpdate": {"maxSurge": model.surge, "maxUnavailable": 0 if model.surge else 1},
+        },
+        "template": {
+            "metadata": {"labels": args.identity.labels(name, "model-server")},
+            "spec": merge(pod, model.pod_overrides),
+        },
+    }
+
+
+def _resources(model: ModelPlan) -> dict[str, Any]:
+    memory = {"memory": f"{round(model.memory_gib * 1024)}Mi"}
+    gpus = {"nvidia.com/gpu": str(model.gpus)} if model.gpus else {}
+    cpu = f"{round(model.cpu_cores * 1000)}m"
+    limit = f"{round(model.cpu_cores * (1000 if model.gpus else 4000))}m"
+    return {"requests": {"cpu": cpu, **memory, **gpus}, "limits": {"cpu": limit, **memory, **gpus}}
+
+
+def _vllm_pod(name: str, args: ModelServerArgs, claim: str) -> dict[str, Any]:
+    model = args.model
+    made, mounts = _vllm.volumes(model, claim=claim)
+    secrets = {"HF_TOKEN": model.token_secret} if model.token_secret[0] else {}
+    server = container(
+        name="server",
+        image=args.image,
+        port=_vllm.PORT,
+        args=_vllm.arguments(model),
+        env=env_list(_vllm.environment(), secrets),
+        resources=_resources(model),
+        volumeMounts=mounts,
+        **http_probes(
+            startup="/v1/models", ready="/health", alive="/health", start_seconds=model.load_timeout_seconds
+        ),
+    )
+    return pod_spec(
+        service_account=name,
+        selector=args.identity.selector(name),
+        containers=[server],
+        volumes=made,
+        stream_seconds=model.stream_seconds,
+        pull_secret=args.pull_secret,
+        nodeSelector={**args.node_selector, "node.kubernetes.io/instance-type": model.instance_type},
+        tolerations=[_GPU_TOLERATION],
+    )
+
+
+def _llama_pod(name: str, args: ModelServerArgs, port: int) -> dict[str, Any]:
+    model = args.model
+    server = container(
+        name="server",
+        image=args.image,
+        port=port,
+        command=["python3", "-m", "assistant.model_server"],
+        args=[f"--port={port}", f"--served-model-name={name}", f"--context-tokens={model.context_tokens}"],
+        env=env_list({"DRAIN_SECONDS": str(model.stream_seconds)}, {}),
+        resources=_resources(model),
+        volumeMounts=[writable("tmp", "/tmp")],
+        **http_probes(startup="/health", ready="/health", alive="/health", start_seconds=model.load_timeout_seconds),
+    )
+    return pod_spec(
+        service_account=name,
+        selector=args.identity.selector(name),
+        containers=[server],
+        volumes=[volume("tmp", "256Mi")],
+        stream_seconds=model.stream_seconds,
+        pull_secret=args.pull_secret,
+    )

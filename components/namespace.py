@@ -1,0 +1,102 @@
+"""Namespace: the fence around a stack."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_kubernetes as k8s
+
+from components._base import Component, Identity, meta
+
+__all__ = ["Namespace", "NamespaceArgs"]
+
+# The Pod Security Standard is pinned by name of the level, and to the cluster's own version, so that an upgraded
+# cluster applies its newest rules.
+_POD_SECURITY = {
+    f"pod-security.kubernetes.io/{mode}{suffix}": value
+    for mode in ("enforce", "audit", "warn")
+    for suffix, value in (("", "restricted"), ("-version", "latest"))
+}
+ENGINE_LABEL = "llmagentos.dev/engine"
+
+
+@dataclass(frozen=True, kw_only=True)
+class NamespaceArgs:
+    """What a namespace is given.
+
+    Attributes:
+        identity: stack and namespace.
+        create: make the namespace; false leaves an existing one as it is and only adds quota, limits and policy.
+        cpu_cores: requests of all pods, in cores.
+        memory_gib: requests of all pods, in GiB.
+        gpus: GPUs of all pods.
+        pods: number of pods.
+    """
+
+    identity: Identity
+    create: bool
+    cpu_cores: float
+    memory_gib: float
+    gpus: int
+    pods: int
+
+
+class Namespace(Component):
+    """The namespace with Pod Security labels, a quota, default limits and a NetworkPolicy that denies everything.
+
+    Outputs:
+        name: the namespace's name.
+    """
+
+    name: pulumi.Output[str]
+
+    def __init__(self, name: str, args: NamespaceArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(name, opts=opts)
+        identity = args.identity
+        fence = self.child()
+        if args.create:
+            labels = {**identity.labels(name, "namespace"), **_POD_SECURITY, ENGINE_LABEL: "pulumi"}
+            namespace = k8s.core.v1.Namespace(
+                name,
+                metadata={"name": identity.namespace, "labels": labels},
+                # Deleting a namespace deletes all that is in it, also what others put there.
+                opts=self.child(protect=identity.durable, retain_on_delete=identity.durable),
+            )
+            fence = self.child(depends_on=[namespace])
+        k8s.networking.v1.NetworkPolicy(
+            f"{name}-default-deny",
+            metadata=meta(identity, "default-deny", "namespace"),
+            spec={"podSelector": {}, "policyTypes": ["Ingress", "Egress"]},
+            opts=fence,
+        )
+        k8s.core.v1.ResourceQuota(
+            f"{name}-quota",
+            metadata=meta(identity, "stack", "namespace"),
+            spec={
+                "hard": {
+                    "requests.cpu": f"{args.cpu_cores:g}",
+                    "requests.memory": f"{args.memory_gib:g}Gi",
+                    "requests.nvidia.com/gpu": str(args.gpus),
+                    "pods": str(args.pods),
+                }
+            },
+            opts=fence,
+        )
+        k8s.core.v1.LimitRange(
+            f"{name}-limits",
+            metadata=meta(identity, "stack", "namespace"),
+            spec={
+                "limits": [
+                    {
+                        # For pods that an operator starts by hand; the quota refuses pods without requests.
+                        "type": "Container",
+                        "default": {"cpu": "500m", "memory": "512Mi"},
+                        "defaultRequest": {"cpu": "100m", "memory": "128Mi"},
+                    }
+                ]
+            },
+            opts=fence,
+        )
+        self.name = pulumi.Output.from_input(identity.namespace)
+        self.register_outputs({"name": self.name})
