@@ -1,0 +1,1 @@
+"""The cluster on this machine: a real control plane and node autoscaler with simulated nodes, or kind."""

@@ -1,0 +1,54 @@
+"""What an embedded cluster holds from the start: simulated nodes for ordinary pods, and Karpenter's resource types."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from llmos.cluster.instance_types import ZONES
+from llmos.process import run
+
+__all__ = ["BASE_NODES", "SIMULATED_LABEL", "apply"]
+
+SIMULATED_LABEL = "llmagentos.dev/simulated"
+"""Label of nodes that nothing runs on."""
+
+# One per zone, of the size of a common laptop's share for containers: the sample stack fits, and what does not
+# shows as Pending, as it would on a real cluster.
+BASE_NODES = {f"simulated-{zone.removeprefix('local-')}": zone for zone in ZONES}
+"""Name to zone of the nodes for everything that asks for no GPU."""
+_BASE_NODE_CPU = "4"
+_BASE_NODE_MEMORY = "16Gi"
+
+
+def apply(folder: Path, *, kubectl: Path, karpenter_crds: Path) -> None:
+    """Create the nodes and Karpenter's resource types, or bring them back to what they should be."""
+    command = [kubectl, "--kubeconfig", folder / "kubeconfig.yaml"]
+    where = "embedded cluster"
+    objects = json.dumps({"apiVersion": "v1", "kind": "List", "items": [_node(*node) for node in BASE_NODES.items()]})
+    # The nodes' status is written with them: only a kubelet could add it later, and there is none.
+    run([*command, "apply", "--server-side", "--force-conflicts", "-f", "-"], stdin=objects, where=where)
+    run([*command, "apply", "--server-side", "--force-conflicts", "-f", karpenter_crds], where=where)
+    run([*command, "wait", "--for=condition=Established", "--timeout=30s", "-f", karpenter_crds], where=where)
+
+
+def _node(name: str, zone: str) -> dict:
+    resources = {"cpu": _BASE_NODE_CPU, "memory": _BASE_NODE_MEMORY, "ephemeral-storage": "100Gi", "pods": "110"}
+    return {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {
+            "name": name,
+            "labels": {
+                SIMULATED_LABEL: "true",
+                "kubernetes.io/arch": "amd64",
+                "kubernetes.io/os": "linux",
+                "kubernetes.io/hostname": name,
+                "topology.kubernetes.io/region": "local",
+                "topology.kubernetes.io/zone": zone,
+                "type": "kwok",
+            },
+            "annotations": {"kwok.x-k8s.io/node": "fake", "llmagentos.dev/note": "simulated: its pods run nothing"},
+        },
+        "status": {"capacity": resources, "allocatable": resources, "phase": "Pending"},
+    }

@@ -1,0 +1,98 @@
+"""etcd, API server, controller manager, scheduler and kwok, created and started by kwokctl's binary runtime."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from llmos.cluster.binaries import Binaries
+from llmos.paths import cache_dir
+from llmos.process import run
+
+__all__ = ["Ports", "create", "start"]
+
+# kwok plays a node only once it holds the node's lease, and a killed kwok's leases must run out before the next one
+# takes over: 40 s, the default, would leave pods on a fresh node Pending for that long.
+_NODE_LEASE_SECONDS = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ports:
+    """TCP ports on loopback, one for each listener of the cluster."""
+
+    etcd: int
+    etcd_peer: int
+    kube_apiserver: int
+    kube_controller_manager: int
+    kube_scheduler: int
+    kwok_controller: int
+    karpenter_metrics: int
+    karpenter_health: int
+
+
+def create(name: str, *, folder: Path, binaries: Binaries, ports: Ports) -> None:
+    """Create the control plane and start it; returns when the API server answers.
+
+    Args:
+        name: cluster name.
+        folder: its folder, which kwokctl fills: kubeconfig.yaml, kwok.yaml, pki, etcd's data, logs and pids.
+        binaries: the programs; links to them are put into ``folder/bin``.
+        ports: where everything listens.
+    """
+    folder.mkdir(parents=True, mode=0o700, exist_ok=True)
+    config = folder / "create.yaml"
+    stages = Path(__file__).with_name("stages.yaml").read_text(encoding="utf-8")
+    config.write_text(f"{yaml.safe_dump(_configuration(binaries, ports))}---\n{stages}", encoding="utf-8")
+    # Without a kubeconfig of its own kwokctl would write into the user's.
+    _kwokctl(name, binaries, "create", "cluster", "--kubeconfig", "", "--config", str(config))
+
+
+def start(name: str, *, binaries: Binaries) -> None:
+    """Start those of its processes that do not run; returns when the API server answers."""
+    _kwokctl(name, binaries, "start", "cluster")
+
+
+def _kwokctl(name: str, binaries: Binaries, *words: str) -> None:
+    env = {**os.environ, "KWOK_WORKDIR": str(cache_dir())}
+    fix = f"`python3 -m llmos cluster down` and `up` again; logs are in {cache_dir() / 'clusters' / name / 'logs'}"
+    run(
+        [binaries.kwokctl, "--name", name, *words], where=f"embedded cluster `{name}`", fix=fix, env=env,
+        timeout_seconds=180,
+    )
+
+
+def _configuration(binaries: Binaries, ports: Ports) -> Mapping[str, object]:
+    no_election = {"key": "leader-elect", "value": "false"}
+    return {
+        "apiVersion": "config.kwok.x-k8s.io/v1alpha1",
+        "kind": "KwokctlConfiguration",
+        "options": {
+            "runtime": "binary",
+            "bindAddress": "127.0.0.1",
+            "etcdPort": ports.etcd,
+            "etcdPeerPort": ports.etcd_peer,
+            "kubeApiserverPort": ports.kube_apiserver,
+            "kubeControllerManagerPort": ports.kube_controller_manager,
+            "kubeSchedulerPort": ports.kube_scheduler,
+            "kwokControllerPort": ports.kwok_controller,
+            "etcdBinary": str(binaries.etcd),
+            "kubeApiserverBinary": str(binaries.kube_apiserver),
+            "kubeControllerManagerBinary": str(binaries.kube_controller_manager),
+            "kubeSchedulerBinary": str(binaries.kube_scheduler),
+            "kwokControllerBinary": str(binaries.kwok),
+            "kubectlBinary": str(binaries.kubectl),
+            "nodeLeaseDurationSeconds": _NODE_LEASE_SECONDS,
+            # kwokctl multiplies the lease, among others, by this; its default is 5.
+            "heartbeatFactor": 1,
+        },
+        "componentsPatches": [
+            {"name": "kube-apiserver", "extraArgs": [{"key": "anonymous-auth", "value": "false"}]},
+            # One replica each: an election only makes a restart after a crash wait for the old lease to run out.
+            {"name": "kube-controller-manager", "extraArgs": [no_election]},
+            {"name": "kube-scheduler", "extraArgs": [no_election]},
+        ],
+    }

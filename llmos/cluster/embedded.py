@@ -1,0 +1,196 @@
+"""The embedded cluster: a real Kubernetes control plane and node autoscaler on this machine, with simulated nodes.
+
+Everything of a cluster lives in one folder of the user's cache, its kubeconfig included; the user's own kubeconfig is
+neither read nor written.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import replace
+
+import yaml
+
+from llmos.cluster import contents, control_plane, karpenter
+from llmos.cluster.binaries import provide
+from llmos.cluster.info import ClusterInfo, ClusterStatus
+from llmos.cluster.locks import exclusive
+from llmos.cluster.processes import drop_stale_pid_files, states, stop_all
+from llmos.cluster.record import Record, cluster_folder
+from llmos.console import note
+from llmos.daemons import wait_until
+from llmos.process import run
+from planner.faults import EnvironmentFault, Fault, UserFault
+
+__all__ = ["down", "status", "up"]
+
+Progress = Callable[[str], None]
+
+# Measured: 6 s on an idle machine with 2 cores; a busy one takes several times that.
+_READY_SECONDS = 120
+# The wait for another command on the same cluster, which may be building the programs.
+_LOCK_SECONDS = 3600
+_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
+
+
+def up(*, name: str = "llmos", install: bool = True, progress: Progress = note) -> ClusterInfo:
+    """Create the cluster, or start whatever of it does not run; what it holds stays.
+
+    Args:
+        name: cluster name, a DNS label of at most 40 characters.
+        install: whether missing programs may be downloaded or built.
+        progress: receives what is being done; nothing when the cluster is up already.
+
+    Raises:
+        UserFault: the name is not allowed.
+        EnvironmentFault: a program is missing, or something did not start; says what and where its log is.
+    """
+    _require_supported(name)
+    with _locked(name, progress):
+        record = Record.read(name)
+        if record is None or not record.complete:
+            record = _create(name, install=install, progress=progress)
+        elif not _is_up(name, record):
+            record = _restart(name, record, install=install, progress=progress)
+        # A changed catalogue restarts it even where everything runs.
+        karpenter.ensure_running(cluster_folder(name), binaries=record.binaries, ports=record.ports)
+        return _info(name, record)
+
+
+def down(*, name: str = "llmos", progress: Progress = note) -> bool:
+    """Stop the cluster and delete everything of it; the programs stay in the cache.
+
+    Returns:
+        Whether there was anything to take down.
+
+    Raises:
+        EnvironmentFault: a process could not be ended.
+    """
+    _require_supported(name)
+    folder = cluster_folder(name)
+    with _locked(name, progress):
+        if not folder.exists() and not stop_all(folder):
+            return False
+        stop_all(folder)
+        left = [process for process in states(folder) if process.running]
+        if left:
+            what = f"could not end {', '.join(f'{process.name} (pid {process.pid})' for process in left)}"
+            raise EnvironmentFault(Fault(what=what, where=_where(name), fix="end them as the user who started them"))
+        shutil.rmtree(folder)
+        progress(f"cluster `{name}` is down")
+        return True
+
+
+def status(*, name: str = "llmos") -> ClusterStatus:
+    """What runs of the cluster; starts and changes nothing."""
+    _require_supported(name)
+    record = Record.read(name)
+    if record is None or not record.complete:
+        return ClusterStatus(name=name, exists=False)
+    nodes = _nodes(name, record)
+    return ClusterStatus(
+        name=name,
+        exists=True,
+        processes=states(cluster_folder(name)),
+        nodes=None if nodes is None else len(nodes),
+        nodes_ready=None if nodes is None else sum(nodes.values()),
+        info=_info(name, record),
+    )
+
+
+def _create(name: str, *, install: bool, progress: Progress) -> Record:
+    binaries = provide(install=install, progress=progress)
+    folder = cluster_folder(name)
+    # What an interrupted creation left holds nothing of value and cannot be trusted.
+    stop_all(folder)
+    if folder.exists():
+        shutil.rmtree(folder)
+    progress(f"creating cluster `{name}` ...")
+    record = Record.new(name, binaries=binaries, progress=progress)
+    control_plane.create(name, folder=folder, binaries=binaries, ports=record.ports)
+    _fill(name, record)
+    record = replace(record, complete=True)
+    record.write(name)
+    return record
+
+
+def _restart(name: str, record: Record, *, install: bool, progress: Progress) -> Record:
+    if not record.binaries.complete():
+        record = replace(record, binaries=provide(install=install, progress=progress))
+        record.write(name)
+    folder = cluster_folder(name)
+    stopped = [process.name for process in states(folder) if not process.running]
+    progress(f"cluster `{name}`: starting {', '.join(stopped) or 'what does not answer'} ...")
+    drop_stale_pid_files(folder)
+    control_plane.start(name, binaries=record.binaries)
+    _fill(name, record)
+    return record
+
+
+def _fill(name: str, record: Record) -> None:
+    folder = cluster_folder(name)
+    contents.apply(folder, kubectl=record.binaries.kubectl, karpenter_crds=record.binaries.karpenter_crds)
+    karpenter.ensure_running(folder, binaries=record.binaries, ports=record.ports)
+    if not wait_until(lambda: _is_up(name, record), timeout_seconds=_READY_SECONDS):
+        stopped = [process.name for process in states(folder) if not process.running]
+        problem = f"{', '.join(stopped)} ended" if stopped else "its nodes are not Ready"
+        fix = f"read the logs in {folder / 'logs'}; `python3 -m llmos cluster down` and `up` start afresh"
+        what = f"{problem} {_READY_SECONDS} s after the start"
+        raise EnvironmentFault(Fault(what=what, where=_where(name), fix=fix))
+
+
+def _is_up(name: str, record: Record) -> bool:
+    if not all(process.running for process in states(cluster_folder(name))):
+        return False
+    nodes = _nodes(name, record)
+    return nodes is not None and all(nodes.get(node, False) for node in contents.BASE_NODES)
+
+
+def _nodes(name: str, record: Record) -> dict[str, bool] | None:
+    """Every node and whether it is Ready; None when the API server does not answer."""
+    kubeconfig = cluster_folder(name) / "kubeconfig.yaml"
+    command = [record.binaries.kubectl, "--kubeconfig", kubeconfig, "get", "nodes", "-o", "json"]
+    done = run([*command, "--request-timeout=5s"], check=False)
+    if done.returncode != 0:
+        return None
+    return {node["metadata"]["name"]: _is_ready(node) for node in json.loads(done.stdout)["items"]}
+
+
+def _is_ready(node: dict) -> bool:
+    conditions = node.get("status", {}).get("conditions", [])
+    return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
+
+
+def _info(name: str, record: Record) -> ClusterInfo:
+    kubeconfig = cluster_folder(name) / "kubeconfig.yaml"
+    context = yaml.safe_load(kubeconfig.read_text(encoding="utf-8"))["current-context"]
+    return ClusterInfo(
+        name=name,
+        context=context,
+        kubeconfig=kubeconfig,
+        kubectl=record.binaries.kubectl,
+        api_url=f"https://127.0.0.1:{record.ports.kube_apiserver}",
+    )
+
+
+def _locked(name: str, progress: Progress) -> AbstractContextManager[None]:
+    why = f"another command is working on cluster `{name}`"
+    return exclusive(f"cluster-{name}", why=why, progress=progress, timeout_seconds=_LOCK_SECONDS)
+
+
+def _where(name: str) -> str:
+    return f"embedded cluster `{name}`"
+
+
+def _require_supported(name: str) -> None:
+    if not _NAME.fullmatch(name):
+        what = f"`{name}` is not a cluster name: up to 40 lower-case letters, digits and hyphens"
+        raise UserFault(Fault(what=what, where="cluster name", fix="choose another name, e.g. `llmos`"))
+    if sys.platform == "win32":
+        fix = "run it inside WSL 2, or use `--kind`, or `target: kubernetes` with a cluster you have"
+        raise EnvironmentFault(Fault(what="it does not run on Windows", where=_where(name), fix=fix))

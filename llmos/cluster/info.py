@@ -1,0 +1,75 @@
+"""What a caller learns about a cluster."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from llmos.cluster.processes import ProcessState
+
+__all__ = ["ClusterInfo", "ClusterStatus"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterInfo:
+    """How to reach a cluster.
+
+    Attributes:
+        name: cluster name.
+        context: the context in ``kubeconfig``.
+        kubeconfig: a file of its own, never the user's.
+        kubectl: a kubectl that suits the server.
+        api_url: address of the API server.
+        simulated: whether nodes, and so everything that runs on them, are simulated.
+    """
+
+    name: str
+    context: str
+    kubeconfig: Path
+    kubectl: Path
+    api_url: str
+    simulated: bool = True
+
+    def __str__(self) -> str:
+        kind = "simulated nodes: pods become Ready, nothing runs in them" if self.simulated else "real nodes"
+        return (
+            f"cluster `{self.name}` at {self.api_url} ({kind})\n"
+            f"  {self.kubectl} --kubeconfig {self.kubeconfig} get pods -A"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterStatus:
+    """What there is of a cluster.
+
+    Attributes:
+        name: cluster name.
+        exists: whether it was created and not taken down since.
+        processes: each of its processes, running or not; empty when it does not exist.
+        nodes_ready: nodes that are Ready; None when the API server does not answer.
+        nodes: all nodes; None likewise.
+        info: how to reach it; None when it does not exist.
+    """
+
+    name: str
+    exists: bool
+    processes: tuple[ProcessState, ...] = ()
+    nodes_ready: int | None = None
+    nodes: int | None = None
+    info: ClusterInfo | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether every process runs and the API server answers."""
+        return self.exists and self.nodes is not None and all(process.running for process in self.processes)
+
+    def __str__(self) -> str:
+        if not self.exists:
+            return f"cluster `{self.name}`: not created; `python3 -m llmos cluster up` creates it"
+        state = "running" if self.running else "incomplete; `python3 -m llmos cluster up` restarts what is missing"
+        nodes = "API server does not answer" if self.nodes is None else f"{self.nodes_ready} of {self.nodes} Ready"
+        lines = [f"cluster `{self.name}`: {state}", *(f"  {process}" for process in self.processes)]
+        lines.append(f"  {'nodes':<24} {nodes} (simulated)")
+        if self.info is not None:
+            lines.append(f"  {'kubeconfig':<24} {self.info.kubeconfig} (context {self.info.context})")
+        return "\n".join(lines)

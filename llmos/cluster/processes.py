@@ -1,0 +1,95 @@
+"""The processes of one cluster: which run, since when, and how they are ended.
+
+kwokctl's pid files hold a bare number, which after a crash or a reboot may be anybody's. Every process of a cluster is
+started through a link in the cluster's own ``bin`` folder, and that is what identifies it here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psutil
+
+__all__ = ["COMPONENTS", "ProcessState", "drop_stale_pid_files", "states", "stop_all"]
+
+COMPONENTS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok-controller", "karpenter")
+"""In the order in which they start."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProcessState:
+    """One process of the cluster.
+
+    Attributes:
+        name: its component, one of :data:`COMPONENTS`.
+        pid: None when it does not run.
+        since: when it started, UTC; None when it does not run.
+        memory_mib: resident memory; 0 when it does not run.
+    """
+
+    name: str
+    pid: int | None = None
+    since: datetime | None = None
+    memory_mib: float = 0
+
+    @property
+    def running(self) -> bool:
+        return self.pid is not None
+
+    def __str__(self) -> str:
+        if self.pid is None or self.since is None:
+            return f"{self.name:<24} stopped"
+        since = f"{self.since:%Y-%m-%d %H:%M:%S} UTC"
+        return f"{self.name:<24} running  pid {self.pid:<8} {self.memory_mib:4.0f} MiB  since {since}"
+
+
+def states(folder: Path) -> tuple[ProcessState, ...]:
+    """The state of every component of the cluster in ``folder``, in the order of :data:`COMPONENTS`."""
+    found = {name: _state(name, process) for name, process in _processes(folder)}
+    return tuple(found.get(name, ProcessState(name=name)) for name in COMPONENTS)
+
+
+def drop_stale_pid_files(folder: Path) -> None:
+    """Remove kwokctl's pid files whose process is gone, dead but not reaped, or somebody else's."""
+    alive = {process.pid for _, process in _processes(folder)}
+    for file in (folder / "pids").glob("*.pid"):
+        text = file.read_text(encoding="utf-8").strip()
+        if not text.isdigit() or int(text) not in alive:
+            file.unlink(missing_ok=True)
+
+
+def stop_all(folder: Path) -> list[str]:
+    """Kill every process of the cluster, also those whose pid file is lost; return their components.
+
+    SIGKILL, because the data is going to be deleted: there is nothing worth a graceful end, which takes a minute.
+    """
+    found = list(_processes(folder))
+    for _, process in found:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs([process for _, process in found], timeout=10)
+    return [name for name, _ in found]
+
+
+def _processes(folder: Path) -> Iterator[tuple[str, psutil.Process]]:
+    """Component and process; a zombie has no command line any more, so it is never among them."""
+    programs = {str(folder / "bin" / name): name for name in COMPONENTS}
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            command = process.cmdline()
+            if command and command[0] in programs:
+                yield programs[command[0]], process
+
+
+def _state(name: str, process: psutil.Process) -> ProcessState:
+    with process.oneshot():
+        return ProcessState(
+            name=name,
+            pid=process.pid,
+            since=datetime.fromtimestamp(process.create_time(), tz=UTC),
+            memory_mib=process.memory_info().rss / 2**20,
+        )
