@@ -1,0 +1,228 @@
+"""The kubectl engine: synthesised objects, applied by the server, for machines where the Pulumi CLI cannot be had.
+
+Actions are read off the server's own dry run; nothing but that classification is ours.
+"""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from llmos.engines.applyset import FIELD_MANAGER, MEMBER_LABEL, ApplySet, raise_refusal
+from llmos.engines.base import ENGINE_LABEL, Action, EngineAction, EngineResult, EngineRun
+from llmos.engines.rollout import wait_available
+from llmos.kube import Kube, KubeObject, as_list, identity
+from llmos.objects import ignored_paths, kubernetes_objects, type_of
+from llmos.synth import UNKNOWN, Program
+from planner.faults import Fault, UserFault
+
+__all__ = ["NAME", "kube_of", "owner_fault", "preview", "up"]
+
+NAME = "kubectl"
+# Written by the server, not by us; they differ between a live object and a dry run without meaning a change.
+_SERVER_FIELDS = ("managedFields", "resourceVersion", "generation", "uid", "creationTimestamp")
+# A digest of the right form, for asking the server about an object whose image is not built yet. Never applied.
+_STAND_IN = "sha256:" + "0" * 64
+
+
+def kube_of(run: EngineRun) -> Kube:
+    """The cluster of a run."""
+    return Kube(kubectl=run.kubectl or "kubectl", kubeconfig=run.kubeconfig, context=run.context)
+
+
+def preview(run: EngineRun, program: Program) -> tuple[EngineAction, ...]:
+    """What ``up`` would do, object by object, asked of the server by dry run.
+
+    Objects whose image is not built yet are validated with a stand-in digest and count as updates.
+
+    Raises:
+        UserFault: the namespace belongs to the other engine, or a field to somebody else.
+        EnvironmentFault: the server cannot be reached or refuses an object.
+    """
+    kube = kube_of(run)
+    namespace = _namespace(kube, run)
+    objects = kubernetes_objects(program, engine=NAME)
+    live = kube.live(objects)
+    wanted = [_keep_ignored(item, live, program) for item in objects]
+    actions = _classify(run, kube, wanted, live, namespace_exists=namespace is not None)
+    types = type_of(program)
+    found = [_action(item_id, action, types.get(item_id, "")) for item_id, action in actions.items()]
+    members = ApplySet(kube=kube, stack=run.stack, namespace=run.namespace).members() if namespace else []
+    gone = {identity(member): member for member in members if identity(member) not in actions}
+    found += [_action(key, "delete", _type_token(member)) for key, member in gone.items()]
+    return tuple(sorted(found, key=lambda action: (action.kind, action.namespace, action.name)))
+
+
+def up(run: EngineRun, program: Program, *, timeout_seconds: float) -> EngineResult:
+    """Apply the program, prune what it no longer has, and wait until its Deployments are available.
+
+    Args:
+        run: stack and cluster.
+        program: synthesised with real digests.
+        timeout_seconds: longest wait for the Deployments.
+
+    Raises:
+        As ``preview``; and ``EnvironmentFault`` with the reason of every Deployment that does not come up.
+    """
+    started = time.monotonic()
+    kube, objects = kube_of(run), kubernetes_objects(program, engine=NAME)
+    actions = preview(run, program)
+    if any(action.action != "same" for action in actions):
+        live = kube.live(objects)
+        wanted = [_keep_ignored(item, live, program) for item in objects]
+        _apply_namespace(kube, [item for item in wanted if item["kind"] == "Namespace"])
+        _admit_pods(kube, wanted)
+        members = [item for item in wanted if item["kind"] != "Namespace"]
+        ApplySet(kube=kube, stack=run.stack, namespace=run.namespace).apply(members)
+    wait_available(
+        kube, namespace=run.namespace, stack=run.stack, progress=run.progress, timeout_seconds=timeout_seconds
+    )
+    return EngineResult(actions=actions, outputs=program.outputs, duration_seconds=time.monotonic() - started)
+
+
+def owner_fault(namespace: KubeObject, run: EngineRun) -> Fault | None:
+    """A fault when the namespace belongs to another engine: two engines would undo each other's work."""
+    owner = namespace["metadata"].get("labels", {}).get(ENGINE_LABEL, NAME)
+    if owner == NAME:
+        return None
+    return Fault(
+        what=f"the namespace is managed by the {owner} engine", where=f"namespace {run.namespace}",
+        fix=f"go on with --engine {owner}, or destroy the stack with it first",
+    )
+
+
+def _namespace(kube: Kube, run: EngineRun) -> KubeObject | None:
+    found = kube.get("namespace", run.namespace)
+    fault = owner_fault(found[0], run) if found else None
+    if fault:
+        raise UserFault(fault)
+    return found[0] if found else None
+
+
+def _classify(
+    run: EngineRun,
+    kube: Kube,
+    wanted: Sequence[KubeObject],
+    live: Mapping[tuple[str, str, str], KubeObject],
+    *,
+    namespace_exists: bool,
+) -> dict[tuple[str, str, str], Action]:
+    """create, update or same for each wanted object. Where the namespace is missing, objects are validated in
+    ``default``, because a dry run creates nothing that later objects of it could be put into."""
+    unknown = {identity(item) for item in wanted if _has_unknown(item)}
+    asked = [_stand_in(item) for item in wanted]
+    if not namespace_exists:
+        asked = [_in_namespace(item, "default") for item in asked if item["kind"] != "Namespace"]
+    stored = {
+        identity(item): item
+        for item in ApplySet(kube=kube, stack=run.stack, namespace=run.namespace).dry_run(asked)
+    }
+    actions: dict[tuple[str, str, str], Action] = {}
+    for item in wanted:
+        key = identity(item)
+        if key not in live:
+            actions[key] = "create"
+        elif key in unknown or _comparable(stored[key]) != _comparable(live[key]):
+            actions[key] = "update"
+        else:
+            actions[key] = "same"
+    return actions
+
+
+def _apply_namespace(kube: Kube, namespaces: Sequence[KubeObject]) -> None:
+    """The namespace is applied outside the ApplySet: pruned with it, everything inside would go too."""
+    if namespaces:
+        done = kube.run(
+            "apply", "--server-side", f"--field-manager={FIELD_MANAGER}", "-f", "-", stdin=as_list(namespaces),
+            check=False,
+        )
+        if done.returncode != 0:
+            raise_refusal(done.stderr)
+
+
+def _admit_pods(kube: Kube, objects: Iterable[KubeObject]) -> None:
+    """Ask the server to admit one pod of every template: Pod Security only warns about a Deployment, and its pods
+    would then be refused one by one without anything failing."""
+    pods = [
+        {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {
+                "name": f"{item['metadata']['name']}-admission",
+                "namespace": item["metadata"]["namespace"],
+                "labels": item["spec"]["template"]["metadata"]["labels"],
+            },
+            # The account may be created by this very run; its absence is not what is asked about.
+            "spec": {k: v for k, v in item["spec"]["template"]["spec"].items() if k != "serviceAccountName"},
+        }
+        for item in objects
+        if item["kind"] == "Deployment"
+    ]
+    if pods:
+        done = kube.run("create", "--dry-run=server", "-f", "-", stdin=as_list(pods), check=False)
+        # A quota that the running pods have used up is no fault of the template.
+        if done.returncode != 0 and "exceeded quota" not in done.stderr:
+            raise_refusal(done.stderr)
+
+
+def _keep_ignored(
+    item: KubeObject, live: Mapping[tuple[str, str, str], KubeObject], program: Program
+) -> KubeObject:
+    """The object with the live values of the properties that the program leaves to others (``ignore_changes``)."""
+    key = identity(item)
+    paths = ignored_paths(program).get(key, ())
+    if key not in live or not paths:
+        return item
+    kept = copy.deepcopy(item)
+    for path in paths:
+        *parents, last = path.split(".")
+        target, source = kept, live[key]
+        for part in parents:
+            target, source = target.setdefault(part, {}), source.get(part, {})
+        if last in source:
+            target[last] = copy.deepcopy(source[last])
+        else:
+            target.pop(last, None)
+    return kept
+
+
+def _comparable(item: KubeObject) -> KubeObject:
+    """What of an object is anybody's wish: without the server's own fields, status and the ApplySet's marks."""
+    metadata = {key: value for key, value in item["metadata"].items() if key not in _SERVER_FIELDS}
+    metadata["labels"] = {k: v for k, v in metadata.get("labels", {}).items() if k != MEMBER_LABEL}
+    return {**{k: v for k, v in item.items() if k != "status"}, "metadata": metadata}
+
+
+def _has_unknown(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return any(_has_unknown(item) for item in value.values())
+    if isinstance(value, list):
+        return any(_has_unknown(item) for item in value)
+    return value == UNKNOWN
+
+
+def _stand_in(value: Any) -> Any:
+    """The value with a digest of the right form wherever an image is not built yet."""
+    if isinstance(value, Mapping):
+        return {key: _stand_in(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_stand_in(item) for item in value]
+    return f"not-built-yet@{_STAND_IN}" if value == UNKNOWN else value
+
+
+def _in_namespace(item: KubeObject, namespace: str) -> KubeObject:
+    if "namespace" not in item["metadata"]:
+        return item
+    return {**item, "metadata": {**item["metadata"], "namespace": namespace}}
+
+
+def _action(key: tuple[str, str, str], action: Action, type_token: str) -> EngineAction:
+    kind, namespace, name = key
+    return EngineAction(type=type_token, kind=kind, namespace=namespace, name=name, action=action)
+
+
+def _type_token(item: KubeObject) -> str:
+    version = item["apiVersion"]
+    return f"kubernetes:{version if '/' in version else 'core/' + version}:{item['kind']}"

@@ -1,0 +1,146 @@
+"""Reading a stack: its file, its lock, and the plan they give. Nothing here touches a cluster."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from llmos.paths import PROJECT_ROOT
+from planner.faults import Fault, UserFault, nearest
+from planner.lock import Lock, parse_lock
+from planner.plan import Plan, make_plan
+from planner.settings import StackSettings, parse
+
+__all__ = ["Stack", "load_stack", "stack_names"]
+
+_STACK_NAME = re.compile(r"[a-z]([-a-z0-9]{0,28}[a-z0-9])?")
+CONFIG_KEY = "llmagentos:stack"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stack:
+    """One stack, read and planned.
+
+    Attributes:
+        name: from the file's name, ``Pulumi.<name>.yaml``.
+        file: the stack file.
+        raw: value of ``llmagentos:stack`` as it stands there.
+        settings: the same, checked.
+        lock: content of ``locks/<name>.json``.
+        plan: everything decided from these.
+    """
+
+    name: str
+    file: Path
+    raw: Mapping[str, Any]
+    settings: StackSettings
+    lock: Lock
+    plan: Plan
+
+
+def stack_names() -> list[str]:
+    """Names of the stack files beside ``Pulumi.yaml``."""
+    return sorted(path.name.split(".")[1] for path in PROJECT_ROOT.glob("Pulumi.*.yaml"))
+
+
+def load_stack(name: str, *, file: Path | None = None) -> Stack:
+    """Read, check and plan a stack.
+
+    Args:
+        name: the stack's name; ignored when ``file`` says it.
+        file: a stack file elsewhere, called ``Pulumi.<name>.yaml``.
+
+    Raises:
+        UserFault: no such file, not YAML, or any fault of settings, lock and plan.
+    """
+    path = file or PROJECT_ROOT / f"Pulumi.{name}.yaml"
+    name = _name_of(path)
+    raw = _read(path)
+    settings = parse(raw, where=path.name)
+    lock = _read_lock(PROJECT_ROOT / "locks" / f"{name}.json")
+    _require_builds(settings, where=path.name)
+    plan = make_plan(settings, stack=name, lock=lock, stack_file=path.name)
+    return Stack(name=name, file=path, raw=raw, settings=settings, lock=lock, plan=plan)
+
+
+def _name_of(path: Path) -> str:
+    parts = path.name.split(".")
+    if len(parts) != 3 or parts[0] != "Pulumi" or parts[2] != "yaml":
+        raise UserFault(
+            Fault(what="a stack file is called Pulumi.<stack>.yaml", where=str(path), fix="rename the file")
+        )
+    if not _STACK_NAME.fullmatch(parts[1]):
+        raise UserFault(
+            Fault(
+                what=f"`{parts[1]}` cannot name a stack; names of objects derive from it", where=path.name,
+                fix="use up to 30 lower-case letters, digits and hyphens, beginning with a letter",
+            )
+        )
+    return parts[1]
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        hint = nearest(_name_of(path), stack_names())
+        raise UserFault(
+            Fault(what="there is no such stack file", where=path.name, nearest=hint, fix="name a stack with --stack")
+        ) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserFault(
+            Fault(what=f"not readable as YAML: {_one_line(error)}", where=path.name, fix="mend the syntax there")
+        ) from error
+    config = document.get("config") if isinstance(document, Mapping) else None
+    if not isinstance(config, Mapping) or CONFIG_KEY not in config:
+        hint = nearest(CONFIG_KEY, config) if isinstance(config, Mapping) else ""
+        raise UserFault(
+            Fault(what=f"`config` has no `{CONFIG_KEY}`", where=path.name, nearest=hint, fix=f"add {CONFIG_KEY}")
+        )
+    return config[CONFIG_KEY]
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
+def _read_lock(path: Path) -> Lock:
+    where = f"locks/{path.name}"
+    if not path.exists():
+        return Lock()
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserFault(
+            Fault(
+                what=f"not readable as JSON: {error}", where=where,
+                fix="restore the file from version control (a merge conflict leaves marks in it)",
+            )
+        ) from error
+    return parse_lock(raw, where=where)
+
+
+def _require_builds(settings: StackSettings, *, where: str) -> None:
+    """Refuse a build without a Dockerfile before anything is started for it."""
+    faults = []
+    for name, application in sorted(settings.applications.items()):
+        build = application.image.build
+        if build and not (PROJECT_ROOT / build / "Dockerfile").is_file():
+            exists = (PROJECT_ROOT / build).is_dir()
+            found = sorted(path.parent.name for path in PROJECT_ROOT.glob("*/Dockerfile"))
+            faults.append(
+                Fault(
+                    what=f"`{build}` has no Dockerfile" if exists else f"there is no folder `{build}` to build from",
+                    where=f"{where}: applications.{name}.image.build",
+                    nearest=f"folders with a Dockerfile: {', '.join('./' + n for n in found)}" if found else "",
+                    fix="name a folder that has a Dockerfile, relative to the project's folder",
+                )
+            )
+    if faults:
+        raise UserFault(faults)
