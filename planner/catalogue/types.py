@@ -122,6 +122,7 @@ class ModelSpec:
         shared_experts: experts that every token uses.
         dense_layers: layers with a dense MLP in a mixture-of-experts model.
         vocabulary: tokens.
+        tied_embeddings: 1 when input and output share one embedding matrix.
         max_context_tokens: longest context the model was made for.
         precision: of the published weights.
         weight_gib: size of the published weights once each (no duplicates in other formats).
@@ -151,6 +152,7 @@ class ModelSpec:
     shared_experts: int = 0
     dense_layers: int = 0
     vocabulary: int
+    tied_embeddings: int = 0
     max_context_tokens: int
     precision: Precision = "bf16"
     weight_gib: float

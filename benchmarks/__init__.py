@@ -1,0 +1,1 @@
+"""One module per claim: ``python3 -m benchmarks.NAME ARGS`` prints its figures and, as last line, one JSON object."""

@@ -1,0 +1,233 @@
+"""How well planner.memory predicts the KV cache of real vLLM start-ups: ``python3 -m benchmarks.memory_fit CSV``.
+
+Input: one observation per row (model, GPU, settings, what vLLM printed). Only model, GPU and settings enter the
+prediction; measured weights and cache sizes in the same row do not. Scored are rows with a numeric
+``utilization_value`` and digits in ``fits_or_kv_tokens``; fit or not is counted on every row that states
+``outcome_at_max_model_len``. Peer: KAITO's published estimate.
+
+What a row does not state is read as a person would read it:
+- the engine: ``vLLM X.Y`` in the notes; a count of GPU blocks is how releases before 0.8 print the cache; a default
+  utilisation of 0.90 is a release before 0.21; otherwise the current one;
+- ``max_num_seqs N`` in the notes is a setting;
+- a memory size above what CUDA reports for that GPU is its label, and the catalogue's figure is used.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import re
+import statistics
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from planner.catalogue import Catalogue, Gpu, ModelSpec, load
+from planner.memory import MemoryEstimate, Serving, estimate_memory
+from planner.memory_weights import weight_gib
+
+__all__ = ["Observation", "kaito_tokens", "main", "read_observations", "score"]
+
+MEDIAN_FULL_MAX = 0.05
+FALSE_REJECTS_MAX = 1
+_GIB = 2**30
+_PRECISION = {"bf16": "bf16", "fp16": "bf16", "fp8": "fp8", "mxfp4": "mxfp4", "awq": "int4", "gptq": "int4"}
+_SUFFIX = re.compile(r"(-(instruct|it|fp8|nvfp4|awq|bf16|gptq-int4|\d{4}))+$")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Observation:
+    """One start-up: what was started, and what came out (``tokens`` None: only whether it fits is known)."""
+
+    name: str
+    model: ModelSpec
+    gpu: Gpu
+    serving: Serving
+    attention: str
+    tokens: int | None
+    scored: bool
+    fits: bool | None
+
+
+def read_observations(path: Path, *, catalogue: Catalogue) -> list[Observation]:
+    """Every row that says what was started; a row without a size of model or GPU is named and left out."""
+    observations = []
+    with path.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            if all(_number(row[column]) for column in ("params_b", "gpu_mem_gib", "num_gpus")):
+                observations.append(_observation(row, catalogue))
+            else:
+                print(f"left out, size of model or GPU not stated: {row['model']} on {row['gpu']}")
+    return observations
+
+
+def _observation(row: Mapping[str, str], catalogue: Catalogue) -> Observation:
+    digits = row["fits_or_kv_tokens"].isdigit()
+    context = int(row["max_model_len"]) if row["max_model_len"].isdigit() else None
+    seqs = re.search(r"max_num_seqs (\d+)", row["notes"])
+    serving = Serving(
+        tensor_parallel=int(row["num_gpus"]),
+        kv_bytes=1.0 if row["kv_dtype"].startswith("fp8") else 2.0,
+        context_tokens=context,
+        max_sequences=int(seqs.group(1)) if seqs else None,
+        gpu_memory_utilization=_number(row["utilization_value"]),
+        cuda_graphs=row["enforce_eager"].lower() != "true",
+        engine_version=engine_version(row),
+    )
+    model = _model(row, catalogue)
+    outcome = row["outcome_at_max_model_len"]
+    return Observation(
+        name=row["model"],
+        model=model,
+        gpu=_gpu(row, catalogue),
+        serving=replace(serving, precision=_precision(row, model)),
+        attention=row["attn_class"].split()[0],
+        tokens=int(row["fits_or_kv_tokens"]) if digits else None,
+        scored=digits and serving.gpu_memory_utilization is not None,
+        fits=(outcome == "fits") if outcome in ("fits", "does_not_fit") else None,
+    )
+
+
+def engine_version(row: Mapping[str, str]) -> str:
+    """Release that the row speaks of."""
+    stated = re.search(r"vllm v?(\d+\.\d+(\.\d+)?)", row["notes"].lower())
+    if stated:
+        return stated.group(1)
+    if re.search(r"\d+ (GPU )?blocks", row["notes"]):
+        return "0.6"
+    return "0.10" if "default(0.9" in row["gpu_memory_utilization"] else "0.21"
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _gpu(row: Mapping[str, str], catalogue: Catalogue) -> Gpu:
+    """The catalogue's GPU with the row's memory; for a GPU that it does not know, only the memory matters."""
+    words, stated = row["gpu"].lower().split(), float(row["gpu_mem_gib"])
+    label = [word for word in words if not re.fullmatch(r"\d+(gb|gib)?", word) or (len(word) == 4 and word.isdigit())]
+    for gpu in catalogue.gpus.values():
+        if all(word in gpu.product.lower() for word in label) and abs(gpu.nominal_gib - stated) < 0.1 * stated:
+            return replace(gpu, memory_gib=min(stated, gpu.memory_gib) if stated == int(stated) else stated)
+    return replace(catalogue.gpus["h100"], name=row["gpu"].lower(), memory_gib=stated, nominal_gib=stated)
+
+
+def _model(row: Mapping[str, str], catalogue: Catalogue) -> ModelSpec:
+    """The catalogue's model whose name is closest; one made of the row's own columns when none has that name."""
+    wanted = _key(row["model"])
+    known = sorted(catalogue.models.values(), key=lambda model: len(model.id))
+    for model in known:
+        if _key(model.id) == wanted:
+            return model
+    for model in known:
+        if model.layers == _int(row["layers"]) and _base(model.id) == _base(row["model"]):
+            return model
+    return _from_columns(row, catalogue)
+
+
+def _int(text: str, default: int = 0) -> int:
+    return int(text) if text.isdigit() else default
+
+
+def _key(name: str) -> str:
+    return name.split("/")[-1].split(" ")[0].lower()
+
+
+def _base(name: str) -> str:
+    return _SUFFIX.sub("", _key(name).replace("meta-llama", "llama"))
+
+
+def _from_columns(row: Mapping[str, str], catalogue: Catalogue) -> ModelSpec:
+    """Architecture from the columns; width and vocabulary as in the known model that is closest in size."""
+    parameters, layers = float(row["params_b"]), _int(row["layers"])
+    like = min(catalogue.models.values(), key=lambda m: (abs(m.layers - layers), abs(m.parameters_b - parameters)))
+    hybrid = re.search(r"\((\d+)/\d+ full\)", row["attn_class"])
+    precision = _PRECISION.get(row["dtype"].split("-")[0], "bf16")
+    return replace(
+        like,
+        id=row["model"],
+        parameters_b=parameters,
+        layers=layers,
+        full_layers=int(hybrid.group(1)) if hybrid else layers,
+        attention="hybrid" if hybrid else "full",
+        kv_heads=_int(row["kv_heads"], like.kv_heads),
+        head_dim=_int(row["head_dim"], like.head_dim),
+        precision=precision,
+        weight_gib=weight_gib(replace(like, parameters_b=parameters, precision="bf16", weight_gib=0.0), precision)
+        if precision != "bf16"
+        else parameters * 2e9 / _GIB,
+    )
+
+
+def _precision(row: Mapping[str, str], model: ModelSpec) -> str:
+    name = row["dtype"].split("-")[0]
+    return "nvfp4" if name == "nvfp4" else _PRECISION.get(name, model.precision)
+
+
+def kaito_tokens(observation: Observation, *, utilization: float) -> float:
+    """KAITO's estimate of the tokens that fit (kaito-project/kaito@3cc8a5b, pkg/workspace/estimator/budget.go and
+    max_model_len.go): weights x 1.02, and 2.3 GiB + 5 % of the weights as overhead; without its cap at the model's
+    limit, and with the utilisation of the row in place of KAITO's own."""
+    model, serving = observation.model, observation.serving
+    weights = 1.02 * weight_gib(model, serving.precision) / serving.tensor_parallel
+    free = observation.gpu.nominal_gib * utilization - weights - (2.3 + 0.05 * weights)
+    per_token = 2 * model.full_layers * model.kv_heads * model.head_dim * serving.kv_bytes / serving.tensor_parallel
+    return max(0.0, free * _GIB / per_token)
+
+
+def score(observations: list[Observation]) -> dict[str, float | int]:
+    """The figures of the last line; errors as fractions of the observed tokens."""
+    estimates = [estimate_memory(o.model, o.gpu, o.serving) for o in observations]
+    ours, full, kaito = [], [], []
+    for observation, estimate in zip(observations, estimates, strict=True):
+        _print(observation, estimate)
+        if not observation.scored:
+            continue
+        error = abs(estimate.kv_tokens - observation.tokens) / observation.tokens
+        ours.append(error)
+        full += [error] if observation.attention == "full" else []
+        utilization = observation.serving.gpu_memory_utilization
+        kaito.append(abs(kaito_tokens(observation, utilization=utilization) - observation.tokens) / observation.tokens)
+    verdicts = [(o.fits, e.fits) for o, e in zip(observations, estimates, strict=True) if o.fits is not None]
+    return {
+        "rows": len(ours),
+        "median_ape": round(statistics.median(ours), 4),
+        "median_ape_full_attention": round(statistics.median(full), 4),
+        "p90_ape": round(float(np.quantile(ours, 0.9)), 4),
+        "false_fits": sum(1 for observed, said in verdicts if said and not observed),
+        "false_rejects": sum(1 for observed, said in verdicts if observed and not said),
+        "kaito_median_ape": round(statistics.median(kaito), 4),
+    }
+
+
+def _print(observation: Observation, estimate: MemoryEstimate) -> None:
+    observed = observation.tokens if observation.tokens else {True: "fits", False: "does not fit"}.get(observation.fits)
+    error = f"{estimate.kv_tokens / observation.tokens - 1:+.1%}" if observation.scored else ""
+    said = f"{estimate.kv_tokens:>9,}" if estimate.fits else f"{estimate.kv_tokens:>9,} too few"
+    gpus = f"{observation.serving.tensor_parallel} x {observation.gpu.name}"
+    print(f"{observation.name[:38]:38} {gpus:22} observed {observed!s:>12} estimated {said} {error}")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Print the figures; 1 when the bar is missed."""
+    parser = argparse.ArgumentParser(prog="benchmarks.memory_fit", description=__doc__.splitlines()[0])
+    parser.add_argument("csv", type=Path)
+    figures = score(read_observations(parser.parse_args(argv).csv, catalogue=load()))
+    print(json.dumps(figures))
+    good = (
+        figures["median_ape_full_attention"] <= MEDIAN_FULL_MAX
+        and not figures["false_fits"]
+        and figures["false_rejects"] <= FALSE_REJECTS_MAX
+    )
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
