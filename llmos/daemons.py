@@ -18,6 +18,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from planner.faults import EnvironmentFault, Fault
 
 __all__ = ["Daemon", "pid_identity", "wait_until"]
@@ -140,6 +142,7 @@ def pid_identity(pid: int) -> str | None:
         del _children[pid]
         return None
     if sys.platform == "linux":
+        # psutil adds the boot time, which moves when the clock is set; the kernel's own count of ticks does not.
         try:
             stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
             boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
@@ -148,12 +151,11 @@ def pid_identity(pid: int) -> str | None:
         # The program's name, in brackets, may hold blanks: fields are counted from behind it (see proc(5)).
         state, *fields = stat[stat.rindex(")") + 2 :].split()
         return None if state in "ZX" else f"{boot}:{fields[18]}"
-    done = subprocess.run(
-        ["ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True, encoding="utf-8", check=False,
-        env={**os.environ, "LC_ALL": "C"},
-    )
-    state, _, started = done.stdout.strip().partition(" ")
-    return None if not started or state.startswith("Z") else " ".join(started.split())
+    try:
+        process = psutil.Process(pid)
+        return None if process.status() == psutil.STATUS_ZOMBIE else f"{process.create_time():.2f}"
+    except psutil.NoSuchProcess:
+        return None
 
 
 def wait_until(condition: Callable[[], bool], *, timeout_seconds: float) -> bool:

@@ -1,0 +1,122 @@
+"""One BuildKit build with this machine's certificates and package index, and the push at its end."""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from llmos.console import step
+from llmos.images import host
+from llmos.images.engine import Engine
+from planner.faults import EnvironmentFault, Fault, UserFault
+
+__all__ = ["Recipe", "build_and_push", "failing_step"]
+
+_ENV = {
+    "DOCKER_BUILDKIT": "1",
+    # A provenance record holds the time of the build, so that no two builds would have the same digest.
+    "BUILDX_NO_DEFAULT_ATTESTATIONS": "1",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Everything one build is made from; the fields are the arguments of `llmos.images.build.build`."""
+
+    context: Path
+    dockerfile: Path
+    repository: str
+    platforms: tuple[str, ...]
+    build_args: Mapping[str, str]
+    secrets: Mapping[str, Path]
+    install: bool
+
+    @property
+    def where(self) -> str:
+        return f"image `{self.repository}`"
+
+
+def build_and_push(recipe: Recipe, *, engine: Engine, target: str) -> str:
+    """Build the recipe and push it as ``target``; return the digest the push reported ("" when it reported none).
+
+    Raises:
+        UserFault: a step of the build failed; quotes it.
+        EnvironmentFault: the engine cannot do such builds, or the push was refused.
+    """
+    several = len(recipe.platforms) > 1
+    if several and not engine.buildx:
+        what = f"this Docker client builds for one platform at a time, not for {', '.join(recipe.platforms)}"
+        fix = "install the buildx plugin (package `docker-buildx`), or name one platform"
+        raise EnvironmentFault(Fault(what=what, where=recipe.where, fix=fix))
+    with tempfile.TemporaryDirectory(prefix="llmos-build-") as name:
+        folder = Path(name)
+        command = _command(recipe, folder=folder, buildx=engine.buildx)
+        with step(f"building the {recipe.where} from {recipe.context}"):
+            done = engine.docker([*command, "--tag", target, recipe.context], where=recipe.where, env=_ENV, check=False)
+        if done.returncode != 0:
+            raise _failure(recipe, done.stderr)
+        if several:
+            return json.loads((folder / "metadata.json").read_text(encoding="utf-8")).get("containerimage.digest", "")
+    fix = "log in to that registry (`docker login`), or check that you may push to it"
+    with step(f"pushing the {recipe.where}"):
+        engine.docker(["push", "--quiet", target], where=recipe.where, fix=fix)
+    return _pushed_digest(engine, target)
+
+
+def failing_step(said: str) -> tuple[str, list[str]] | None:
+    """The step at which a build failed and what that step printed last; None when it failed before any step ran."""
+    # Plain progress quotes the failed step once more at the end, between two rules.
+    quoted = re.search(r"^-{6,}\n > (.+?):?\n(.*?)^-{6,}$", said, re.MULTILINE | re.DOTALL)
+    if quoted:
+        lines = [re.sub(r"^(#\d+ )?[\d.]+ ", "", line) for line in quoted[2].strip().splitlines()]
+        return quoted[1], lines[-8:]
+    solved = re.search(r"^(?:ERROR: )?failed to (?:solve|build)[^:]*: (.+)$", said, re.MULTILINE)
+    return (solved[1], []) if solved else None
+
+
+def _command(recipe: Recipe, *, folder: Path, buildx: bool) -> list[str]:
+    command = ["buildx", "build"] if buildx else ["build"]
+    command += ["--progress=plain", "--network=host", f"--file={recipe.dockerfile}"]
+    if recipe.platforms:
+        command += [f"--platform={','.join(recipe.platforms)}"]
+    if buildx:
+        several = len(recipe.platforms) > 1
+        command += ["--push", f"--metadata-file={folder / 'metadata.json'}"] if several else ["--load"]
+    command += [f"--build-arg={name}={value}" for name, value in sorted(recipe.build_args.items())]
+    # By name only: the client takes the value from the environment, where no list of processes shows it.
+    command += [f"--build-arg={name}" for name in host.proxy_names()]
+    return command + [f"--secret=id={name},src={path}" for name, path in _secrets(recipe, folder).items()]
+
+
+def _secrets(recipe: Recipe, folder: Path) -> dict[str, Path]:
+    secrets = {}
+    bundle = host.ca_bundle()
+    if bundle is not None:
+        secrets["ca"] = bundle
+    pip = folder / "pip.conf"
+    pip.touch(mode=0o600)
+    pip.write_text(host.pip_configuration(), encoding="utf-8")
+    return {**secrets, "pip": pip, **recipe.secrets}
+
+
+def _failure(recipe: Recipe, said: str) -> UserFault | EnvironmentFault:
+    failed = failing_step(said)
+    if failed is None:
+        last = "\n    ".join(said.strip().splitlines()[-8:])
+        fix = "read what Docker says, remove the cause, then run the command again"
+        return EnvironmentFault(Fault(what=f"the build did not start:\n    {last}", where=recipe.where, fix=fix))
+    title, printed = failed
+    what = "\n    ".join([f"the build failed at `{title}`", *printed])
+    fix = f"correct {recipe.dockerfile}, or what this step needs, then run the command again"
+    return UserFault(Fault(what=what, where=recipe.where, fix=fix))
+
+
+def _pushed_digest(engine: Engine, target: str) -> str:
+    repository = target.rpartition(":")[0]
+    listed = json.loads(engine.docker(["image", "inspect", target, "--format", "{{json .RepoDigests}}"]).stdout)
+    pushed = [one.partition("@")[2] for one in listed or [] if one.startswith(f"{repository}@")]
+    return pushed[-1] if pushed else ""

@@ -1,0 +1,174 @@
+"""A Docker engine of our own for machines where none runs: one process, all of its state in the cache folder.
+
+It touches no firewall rule and no kernel setting, so that stopping it leaves the machine as it was. Hence containers
+get no way out (which is also what the stack's default-deny network gives them): published ports are served by Docker's
+user-space proxy, and builds use the host's network.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import json
+import os
+import shutil
+import signal
+from pathlib import Path
+
+import psutil
+
+from llmos import packages
+from llmos.daemons import Daemon, pid_identity, wait_until
+from llmos.paths import cache_dir
+from llmos.process import run
+from planner.faults import EnvironmentFault, Fault
+
+__all__ = ["host", "program", "running", "start", "stop"]
+
+_WHERE = "Docker engine of our own"
+# The kernel allows 107 bytes for the path of a socket; containerd's, below our folder, take 45 of them.
+_LONGEST_FOLDER = 62
+_ADMIN_PATH = os.pathsep.join(("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"))
+
+
+def program() -> str | None:
+    """Path of the ``dockerd`` program, None where it is not installed."""
+    return _find("dockerd")
+
+
+def host() -> str:
+    """Its address in the form of DOCKER_HOST."""
+    return f"unix://{_folder() / 'docker.sock'}"
+
+
+def running() -> bool:
+    return _folder().is_dir() and _daemon().running()
+
+
+def start(*, install: bool) -> None:
+    """Start it and wait until it answers; nothing happens when it runs already.
+
+    Raises:
+        EnvironmentFault: it ended again or did not answer in a minute (quotes its log), or a package is missing.
+    """
+    folder = _folder()
+    if len(str(folder)) > _LONGEST_FOLDER:
+        what = f"the path {folder} is too long for a socket ({len(str(folder))} characters, at most {_LONGEST_FOLDER})"
+        raise EnvironmentFault(Fault(what=what, where=_WHERE, fix="set LLMOS_CACHE_DIR to a shorter folder"))
+    if _find("ip") is None:
+        packages.ensure(["iproute2"], install=install, why="the network bridge of our Docker engine")
+    folder.mkdir(parents=True, exist_ok=True)
+    # An empty configuration of its own: the machine's daemon.json may contradict what is set here.
+    (folder / "daemon.json").write_text("{}\n", encoding="utf-8")
+    _add_bridge()
+    daemon = _daemon()
+    daemon.start()
+    socket = folder / "docker.sock"
+    daemon.wait_ready(lambda: socket.is_socket() and _answers(), timeout_seconds=60)
+
+
+def stop() -> bool:
+    """End it and everything it holds: containers, mounts, the bridge. Images and build cache stay in the cache folder.
+
+    Returns False when there was nothing to end.
+    """
+    if not _folder().is_dir():
+        return False
+    was_running = _daemon().stop(grace_seconds=30)
+    left_over = _kill_left_over()
+    _unmount_left_over()
+    bridge = _delete_bridge()
+    return was_running or left_over or bridge
+
+
+def _path() -> str:
+    """PATH with the folders of administration programs, which a user's PATH often lacks."""
+    return os.pathsep.join((os.environ.get("PATH", ""), _ADMIN_PATH))
+
+
+def _find(name: str) -> str | None:
+    return shutil.which(name, path=_path())
+
+
+def _folder() -> Path:
+    return cache_dir().resolve() / "engine"
+
+
+def _bridge() -> str:
+    """Each cache folder has an engine and so a bridge of its own; interface names have at most 15 characters."""
+    return f"llmos-{hashlib.sha256(str(_folder()).encode()).hexdigest()[:8]}"
+
+
+def _daemon() -> Daemon:
+    folder = _folder()
+    command = [
+        program() or "dockerd", "--config-file", folder / "daemon.json",
+        "--data-root", folder / "data", "--exec-root", folder / "run", "--host", host(), "--bridge", _bridge(),
+        # Our own record of the process is safe against a number that was given away again; dockerd's is not.
+        "--pidfile", "", "--group", "root",
+        "--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false",
+    ]  # fmt: skip
+    env = {**os.environ, "PATH": _path()}
+    return Daemon(name="dockerd", command=command, state_dir=folder, env=env)
+
+
+def _answers() -> bool:
+    client = shutil.which("docker") or "/usr/bin/docker"
+    return run([client, "--host", host(), "version"], check=False, timeout_seconds=10).returncode == 0
+
+
+def _ip(*arguments: str) -> str:
+    fix = "check that this machine may create network bridges"
+    return run([_find("ip") or "ip", *arguments], where=_WHERE, fix=fix).stdout
+
+
+def _bridge_exists() -> bool:
+    return Path("/sys/class/net", _bridge()).exists()
+
+
+def _add_bridge() -> None:
+    if _bridge_exists():
+        return
+    taken = [
+        ipaddress.ip_network(route["dst"], strict=False)
+        for route in json.loads(_ip("-json", "-4", "route", "show", "table", "all"))
+        if route["dst"] != "default"
+    ]
+    subnets = ipaddress.ip_network("10.213.0.0/16").subnets(new_prefix=24)
+    subnet = next((one for one in subnets if not any(one.overlaps(other) for other in taken)), None)
+    if subnet is None:
+        what = "no free network is left in 10.213.0.0/16 for the bridge of our Docker engine"
+        raise EnvironmentFault(Fault(what=what, where=_WHERE, fix="start the machine's own Docker engine instead"))
+    _ip("link", "add", _bridge(), "type", "bridge")
+    _ip("address", "add", f"{subnet[1]}/{subnet.prefixlen}", "dev", _bridge())
+    _ip("link", "set", _bridge(), "up")
+
+
+def _delete_bridge() -> bool:
+    existed = _bridge_exists()
+    if existed:
+        _ip("link", "delete", _bridge())
+    return existed
+
+
+def _kill_left_over() -> bool:
+    """End what survives a killed engine: containerd, its shims (their arguments name our folder), their containers."""
+    ours = []
+    for process in psutil.process_iter(["cmdline"]):
+        words = process.info["cmdline"] or []
+        if any(word.startswith(f"{_folder()}{os.sep}") for word in words) and "containerd" in Path(words[0]).name:
+            ours += [process, *process.children(recursive=True)]
+    known = {process.pid: pid_identity(process.pid) for process in ours}
+    for pid, identity in known.items():
+        if identity is not None and pid_identity(pid) == identity:
+            os.kill(pid, signal.SIGKILL)
+    gone = lambda: all(pid_identity(pid) != identity for pid, identity in known.items())  # noqa: E731
+    wait_until(gone, timeout_seconds=10)
+    return bool(known)
+
+
+def _unmount_left_over() -> None:
+    mounts = Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()
+    points = [line.split()[1].encode().decode("unicode_escape") for line in mounts]
+    for point in sorted((one for one in points if one.startswith(f"{_folder()}{os.sep}")), reverse=True):
+        run(["umount", "--lazy", point], where=_WHERE, check=False)
