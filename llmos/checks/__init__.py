@@ -1,0 +1,1 @@
+"""Asking the policy pack, and what `check` makes of its answers."""
