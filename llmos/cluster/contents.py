@@ -1,4 +1,4 @@
-"""What an embedded cluster holds from the start: simulated nodes for ordinary pods, and Karpenter's resource types."""
+"""What an embedded cluster holds from the start: simulated nodes and storage, and Karpenter's resource types."""
 
 from __future__ import annotations
 
@@ -20,12 +20,22 @@ BASE_NODES = {f"simulated-{zone.removeprefix('local-')}": zone for zone in ZONES
 _BASE_NODE_CPU = "4"
 _BASE_NODE_MEMORY = "16Gi"
 
+_STORAGE_CLASS = {
+    "apiVersion": "storage.k8s.io/v1",
+    "kind": "StorageClass",
+    "metadata": {"name": "simulated", "annotations": {"storageclass.kubernetes.io/is-default-class": "true"}},
+    "provisioner": "llmagentos.dev/simulated",
+    "reclaimPolicy": "Delete",
+    "volumeBindingMode": "Immediate",
+}
+
 
 def apply(folder: Path, *, kubectl: Path, karpenter_crds: Path) -> None:
-    """Create the nodes and Karpenter's resource types, or bring them back to what they should be."""
+    """Create nodes, storage class and Karpenter's resource types, or bring them back to what they should be."""
     command = [kubectl, "--kubeconfig", folder / "kubeconfig.yaml"]
     where = "embedded cluster"
-    objects = json.dumps({"apiVersion": "v1", "kind": "List", "items": [_node(*node) for node in BASE_NODES.items()]})
+    items = [_STORAGE_CLASS, *(_node(*node) for node in BASE_NODES.items())]
+    objects = json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
     # The nodes' status is written with them: only a kubelet could add it later, and there is none.
     run([*command, "apply", "--server-side", "--force-conflicts", "-f", "-"], stdin=objects, where=where)
     run([*command, "apply", "--server-side", "--force-conflicts", "-f", karpenter_crds], where=where)

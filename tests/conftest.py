@@ -1,0 +1,39 @@
+"""Fixtures that every part of the tests may use."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from llmos.cluster import embedded
+from llmos.cluster.info import ClusterInfo
+from llmos.cluster.locks import exclusive
+from llmos.console import note
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # With `-n N --dist loadgroup` one worker runs all tests of the cluster; otherwise each worker makes its own.
+    for item in items:
+        if item.get_closest_marker("cluster"):
+            item.add_marker(pytest.mark.xdist_group("cluster"))
+
+
+@pytest.fixture(scope="session")
+def embedded_cluster() -> Iterator[ClusterInfo]:
+    """A running embedded cluster, made for this test run and taken down after it.
+
+    Missing programs are downloaded or built, which takes a quarter of an hour the first time on a machine. Each test
+    has to work in namespaces, and with cluster-scoped names, of its own.
+    """
+    worker = os.environ.get("PYTEST_XDIST_WORKER")
+    name = f"llmos-test-{worker}" if worker else "llmos-test"
+    why = "another test run uses the test cluster"
+    with exclusive(f"tests-{name}", why=why, progress=note, timeout_seconds=3600):
+        # A run that was killed may have left one.
+        embedded.down(name=name)
+        try:
+            yield embedded.up(name=name)
+        finally:
+            embedded.down(name=name)
