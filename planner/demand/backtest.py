@@ -53,9 +53,7 @@ class Backtest:
 
     @cached_property
     def _regression(self) -> LogRegression:
-        return LogRegression(
-            self._panel_forecasts, self.history.rates, self.horizons, day_bins=self.history.day_bins
-        )
+        return LogRegression(self._panel_forecasts, self.history.rates, self.horizons, day_bins=self.history.day_bins)
 
     @staticmethod
     def _with_regression(forecasts: Floats, coefficients: Floats) -> Floats:
