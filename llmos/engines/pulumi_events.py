@@ -1,0 +1,158 @@
+"""The engine's event stream, condensed to what a person or a pull request needs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from llmos.engines.base import Action, EngineAction, Progress
+
+if TYPE_CHECKING:
+    from pulumi.automation import EngineEvent
+    from pulumi.automation.events import DiagnosticEvent, PolicyEvent, StepEventMetadata
+
+__all__ = ["Diagnostic", "EventLog", "Violation", "object_name"]
+
+_ACTIONS: dict[str, Action] = {
+    "same": "same",
+    "create": "create",
+    "create-replacement": "create",
+    "update": "update",
+    "import": "update",
+    "import-replacement": "update",
+    "delete": "delete",
+    "delete-replaced": "delete",
+}
+_DONE = {"create": "created", "update": "updated", "delete": "deleted"}
+_COLOR = re.compile(r"<\{%.*?%\}>|\x1b\[[0-9;]*m")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Diagnostic:
+    """One error or warning: ``object`` is a kind and a name, or empty when it is about the whole run."""
+
+    object: str
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Violation:
+    """One broken policy rule; ``level`` is ``advisory`` or ``mandatory``."""
+
+    rule: str
+    level: str
+    object: str
+    message: str
+
+
+@dataclass(kw_only=True)
+class EventLog:
+    """Collects the events of one run; ``feed`` is what the Automation API takes as ``on_event``.
+
+    Attributes:
+        progress: gets a line for each finished operation, each new state of a resource being waited for, and each
+            warning.
+    """
+
+    progress: Progress
+    errors: list[Diagnostic] = field(default_factory=list)
+    violations: list[Violation] = field(default_factory=list)
+    _steps: dict[tuple[str, str], EngineAction] = field(default_factory=dict)
+    _said: set[str] = field(default_factory=set)
+
+    def feed(self, event: EngineEvent) -> None:
+        """Take one event."""
+        if event.resource_pre_event:
+            self._plan(event.resource_pre_event.metadata)
+        elif event.res_outputs_event and not event.res_outputs_event.planning:
+            self._finish(event.res_outputs_event.metadata)
+        elif event.diagnostic_event:
+            self._diagnose(event.diagnostic_event)
+        elif event.policy_event:
+            self._judge(event.policy_event)
+
+    def actions(self) -> tuple[EngineAction, ...]:
+        """One action for each object, two (delete and create) for one that is replaced; sorted."""
+        return tuple(sorted(self._steps.values(), key=lambda a: (a.type, a.namespace, a.name, a.action)))
+
+    def _plan(self, step: StepEventMetadata) -> None:
+        action = _ACTIONS.get(step.op.value)
+        if action and _is_managed(step):
+            self._steps[step.urn, action] = _describe(step, action)
+        if step.op.value == "replace":
+            self._say(f"{object_name(step.urn)} is replaced: {', '.join(step.keys or []) or 'its inputs'} changed")
+
+    def _finish(self, step: StepEventMetadata) -> None:
+        done = _DONE.get(_ACTIONS.get(step.op.value, ""))
+        if done and _is_managed(step):
+            planned = self._steps.get((step.urn, _ACTIONS[step.op.value])) or _describe(step, "unknown")
+            where = f" in {planned.namespace}" if planned.namespace else ""
+            self.progress(f"  {done} {planned.kind} {planned.name}{where}")
+
+    def _diagnose(self, event: DiagnosticEvent) -> None:
+        message = _plain(event.message)
+        name = object_name(event.urn)
+        if not message:
+            return
+        if event.severity == "error":
+            found = Diagnostic(object=name, message=message)
+            if found not in self.errors:
+                self.errors.append(found)
+        elif event.severity == "warning":
+            self._say(f"warning: {name}: {message}" if name else f"warning: {message}")
+        elif event.severity == "info" and event.ephemeral:
+            self._say(f"  {name}: {message}")
+
+    def _judge(self, event: PolicyEvent) -> None:
+        level = "mandatory" if event.enforcement_level == "mandatory" else "advisory"
+        found = Violation(
+            rule=event.policy_name, level=level, object=object_name(event.resource_urn), message=_plain(event.message)
+        )
+        if found in self.violations:
+            return
+        self.violations.append(found)
+        if level == "advisory":
+            self._say(f"advice ({found.rule}): {found.object}: {found.message}")
+
+    def _say(self, line: str) -> None:
+        if line not in self._said:
+            self._said.add(line)
+            self.progress(line)
+
+
+def object_name(urn: str | None) -> str:
+    """Kind and logical name out of a URN, e.g. ``Deployment chat``; empty for none and for the stack itself."""
+    parts = (urn or "").split("::", 3)
+    if len(parts) != 4 or parts[2] == "pulumi:pulumi:Stack":
+        return ""
+    return f"{_kind(parts[2].rsplit('$', 1)[-1])} {parts[3]}"
+
+
+def _is_managed(step: StepEventMetadata) -> bool:
+    state = step.new or step.old
+    return bool(state and state.custom) and not step.type.startswith("pulumi:")
+
+
+def _describe(step: StepEventMetadata, action: Action) -> EngineAction:
+    state = step.new or step.old
+    inputs = (state.inputs if state else None) or {}
+    metadata = inputs.get("metadata")
+    metadata = metadata if isinstance(metadata, Mapping) else {}
+    logical_name = step.urn.rsplit("::", 1)[-1]
+    return EngineAction(
+        type=step.type,
+        kind=_kind(step.type),
+        namespace=str(metadata.get("namespace") or ""),
+        name=str(metadata.get("name") or logical_name),
+        action=action,
+    )
+
+
+def _kind(type_token: str) -> str:
+    return type_token.rsplit(":", 1)[-1]
+
+
+def _plain(text: str) -> str:
+    return _COLOR.sub("", text).strip()
