@@ -14,11 +14,11 @@ from llmos.images.base import ensure_base, known_base
 from llmos.images.builder import Recipe, build_and_push
 from llmos.images.context import context_key
 from llmos.images.engine import ensure_engine
-from llmos.images.registry import Registry, ensure_registry, is_digest
+from llmos.images.registry import Registry, ensure_registry, find_registry, is_digest
 from llmos.paths import cache_dir
 from planner.faults import EnvironmentFault, Fault, UserFault
 
-__all__ = ["BuiltImage", "build"]
+__all__ = ["BuiltImage", "build", "unchanged"]
 
 _BASE_LINE = re.compile(r"^\s*ARG\s+BASE_IMAGE=[\"']?([^\s\"']+)", re.MULTILINE | re.IGNORECASE)
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
@@ -89,6 +89,28 @@ def build(
     record.write(repository)
     seconds = time.monotonic() - started
     return BuiltImage(ref=ref, digest=record.digest, changed=record.digest != last.digest, seconds=seconds)
+
+
+def unchanged(
+    *, context: Path, repository: str, platforms: Sequence[str] = (), build_args: Mapping[str, str] | None = None
+) -> str | None:
+    """The digest of the last build, when nothing that determines the image changed since; builds and starts nothing.
+
+    Arguments as for ``build``. None when the image would have to be built to know its digest.
+    """
+    recipe = Recipe(
+        context=context, dockerfile=context / "Dockerfile", repository=repository, platforms=tuple(platforms),
+        build_args=dict(build_args or {}), secrets={}, install=False,
+    )  # fmt: skip
+    registry = find_registry()
+    if registry is None or _names_a_host(repository) or not recipe.dockerfile.is_file():
+        return None
+    wanted, last = _wanted_base(recipe), _Record.read(repository)
+    base = known_base(wanted, registry=registry) if wanted else None
+    if wanted and base is None:
+        return None
+    same = _key(_with_base(recipe, base.ref if base else None)) == last.key
+    return last.digest if same and registry.has(repository, last.digest) else None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,7 +21,16 @@ from llmos.daemons import Daemon
 from llmos.paths import cache_dir
 from planner.faults import EnvironmentFault, Fault
 
-__all__ = ["DEFAULT_PORT", "Registry", "ensure_registry", "find_registry", "free_port", "is_digest", "stop_registry"]
+__all__ = [
+    "DEFAULT_PORT",
+    "DIRECT",
+    "Registry",
+    "ensure_registry",
+    "find_registry",
+    "free_port",
+    "is_digest",
+    "stop_registry",
+]
 
 DEFAULT_PORT = 5000
 """The port every registry takes unless told otherwise; the next free one where something else has it."""
@@ -35,8 +44,8 @@ _MANIFEST_TYPES = (
     "application/vnd.docker.distribution.manifest.v2+json",
 )
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-# A proxy of the machine's environment must never be asked for something on loopback.
-_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+"""Opens URLs on loopback, for which the machine's proxy must never be asked."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +61,7 @@ class Registry:
     def answers(self) -> bool:
         """Whether something there speaks the registry protocol."""
         try:
-            with _DIRECT.open(f"http://{self.address}/v2/", timeout=_ANSWER_SECONDS) as answer:
+            with DIRECT.open(f"http://{self.address}/v2/", timeout=_ANSWER_SECONDS) as answer:
                 return "registry/2.0" in answer.headers.get("Docker-Distribution-Api-Version", "")
         except (OSError, http.client.HTTPException):
             return False
@@ -71,7 +80,7 @@ class Registry:
         url = f"http://{self.address}/v2/{repository}/manifests/{reference}"
         request = urllib.request.Request(url, headers=headers, method="HEAD")
         try:
-            with _DIRECT.open(request, timeout=_ANSWER_SECONDS) as answer:
+            with DIRECT.open(request, timeout=_ANSWER_SECONDS) as answer:
                 digest = answer.headers.get("Docker-Content-Digest", "")
         except urllib.error.HTTPError as error:
             if error.code == http.HTTPStatus.NOT_FOUND:

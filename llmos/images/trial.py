@@ -1,0 +1,187 @@
+"""One real container of an application's image beside the simulated cluster, so that something there really answers.
+
+Pods on simulated nodes run nothing. This container runs the same image, by the same digest, under the same limits on
+what it may do; it is published on loopback and belongs to the stack: `destroy` removes it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import http
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from llmos.console import step
+from llmos.daemons import wait_until
+from llmos.images.engine import Engine, ensure_engine, find_engine
+from llmos.images.registry import DIRECT, free_port
+from llmos.paths import cache_dir
+from planner.faults import Fault, UserFault
+
+__all__ = ["ensure_running", "remove", "remove_all", "running"]
+
+_STACK_LABEL = "llmagentos.dev/stack"
+_APPLICATION_LABEL = "llmagentos.dev/application"
+_RECIPE_LABEL = "llmagentos.dev/recipe"
+# Any user but root; numbers below 10000 may belong to somebody on the machine.
+_USER = "10001:10001"
+# A model loads within the start; two minutes is what the pods' own start-up probe allows at most on a busy machine.
+_READY_SECONDS = 120
+
+
+def ensure_running(
+    *,
+    stack: str,
+    application: str,
+    ref: str,
+    env: Mapping[str, str],
+    secrets: Mapping[str, str],
+    container_port: int,
+    ready_path: str,
+    install: bool = True,
+    memory_mib: int = 1024,
+    ready_seconds: float = _READY_SECONDS,
+) -> str:
+    """Have one container of an image running, and return its URL once it has answered there.
+
+    A container of the same image and settings is kept; one of others is replaced.
+
+    Args:
+        ref: image with digest.
+        env: plain environment variables.
+        secrets: environment variables that hold secrets; handed over in a file only root can read, never on a command
+            line, and deleted at once.
+        container_port: where the application listens inside.
+        ready_path: path that answers 200 when it is ready, e.g. ``/readyz``.
+        install: whether missing Debian packages may be installed when an engine has to be started.
+        memory_mib: limit of its memory; 1 GiB by default, enough for the built-in model.
+        ready_seconds: how long it may take to get ready.
+
+    Raises:
+        UserFault: the container ended or did not get ready; quotes its last lines. It is removed.
+        EnvironmentFault: no engine can be had, or it refused to start the container.
+    """
+    engine = ensure_engine(install=install, why=f"running `{application}`")
+    name = _name(stack, application)
+    where = f"container {name}"
+    settings = [ref, dict(env), dict(secrets), container_port, memory_mib]
+    recipe = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+    found = _inspect(engine, name)
+    if found is None or found["Config"]["Labels"].get(_RECIPE_LABEL) != recipe or not found["State"]["Running"]:
+        engine.docker(["rm", "--force", name], where=where, check=False)
+        labels = {_STACK_LABEL: stack, _APPLICATION_LABEL: application, _RECIPE_LABEL: recipe}
+        options = [part for key, value in labels.items() for part in ("--label", f"{key}={value}")]
+        options += ["--publish", f"127.0.0.1:{free_port()}:{container_port}", f"--memory={memory_mib}m"]
+        _record(stack).parent.mkdir(parents=True, exist_ok=True)
+        _record(stack).touch()
+        with step(f"starting {where}"):
+            _run(engine, name=name, ref=ref, options=options, variables={**env, **secrets}, where=where)
+        found = _inspect(engine, name)
+    url = _url(found)
+    _wait(engine, name=name, url=url + ready_path, seconds=ready_seconds)
+    return url
+
+
+def running(stack: str) -> dict[str, str]:
+    """URL by application of the stack's containers that run now; empty when no engine answers. Starts nothing."""
+    engine = find_engine() if _record(stack).is_file() else None
+    found = _of_stack(engine, stack) if engine is not None else []
+    return {one["Config"]["Labels"][_APPLICATION_LABEL]: _url(one) for one in found if one["State"]["Running"]}
+
+
+def remove(stack: str) -> list[str]:
+    """Remove all containers of a stack, running or not, and return the names of their applications.
+
+    An engine of our own that was stopped meanwhile is started once more, because it still holds them.
+    """
+    if not _record(stack).is_file():
+        return []
+    engine = ensure_engine(install=False, why=f"removing the containers of stack {stack}")
+    found = _of_stack(engine, stack)
+    if found:
+        engine.docker(["rm", "--force", "--volumes", *(one["Id"] for one in found)], where=f"containers of {stack}")
+    _record(stack).unlink()
+    return sorted(one["Config"]["Labels"][_APPLICATION_LABEL] for one in found)
+
+
+def remove_all() -> list[str]:
+    """Remove the containers of every stack of this machine and return the names of the stacks."""
+    folder = _record("any").parent
+    stacks = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    for stack in stacks:
+        remove(stack)
+    return stacks
+
+
+def _run(
+    engine: Engine, *, name: str, ref: str, options: list[str], variables: Mapping[str, str], where: str
+) -> None:
+    broken = next((key for key, value in variables.items() if "\n" in value), None)
+    if broken:
+        what = f"the value of {broken} spans several lines, which Docker's environment files cannot hold"
+        raise UserFault(Fault(what=what, where=where, fix=f"give {broken} as one line"))
+    descriptor, path = tempfile.mkstemp(prefix="llmos-env-")  # readable by this user only
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.writelines(f"{key}={value}\n" for key, value in variables.items())
+        hardening = ["--read-only", "--tmpfs=/tmp", f"--user={_USER}", "--cap-drop=ALL"]
+        hardening += ["--security-opt=no-new-privileges", "--pids-limit=512"]
+        command = ["run", "--detach", "--name", name, "--env-file", path, *hardening, *options, ref]
+        engine.docker(command, where=where)
+    finally:
+        Path(path).unlink()
+
+
+def _wait(engine: Engine, *, name: str, url: str, seconds: float) -> None:
+    def settled() -> bool:
+        return _answers(url) or not _runs(engine, name)
+
+    if wait_until(settled, timeout_seconds=seconds) and _answers(url):
+        return
+    problem = f"did not answer at {url} within {seconds:g} s" if _runs(engine, name) else "ended right after its start"
+    logs = engine.docker(["logs", "--tail", "8", name], check=False)
+    said = "".join(f"\n    {line}" for line in (logs.stdout + logs.stderr).strip().splitlines()[-8:])
+    engine.docker(["rm", "--force", name], check=False)
+    fix = "correct the application, its `env` or its `port`, then run the command again"
+    raise UserFault(Fault(what=f"it {problem}:{said}", where=f"container {name}", fix=fix))
+
+
+def _answers(url: str) -> bool:
+    try:
+        with DIRECT.open(url, timeout=5) as answer:
+            return answer.status == http.HTTPStatus.OK
+    except (OSError, http.client.HTTPException):
+        return False
+
+
+def _runs(engine: Engine, name: str) -> bool:
+    found = _inspect(engine, name)
+    return found is not None and found["State"]["Running"]
+
+
+def _inspect(engine: Engine, name: str) -> dict | None:
+    done = engine.docker(["container", "inspect", name], check=False)
+    return json.loads(done.stdout)[0] if done.returncode == 0 else None
+
+
+def _of_stack(engine: Engine, stack: str) -> list[dict]:
+    listed = engine.docker(["ps", "--all", "--quiet", "--filter", f"label={_STACK_LABEL}={stack}"]).stdout.split()
+    return json.loads(engine.docker(["container", "inspect", *listed]).stdout) if listed else []
+
+
+def _url(found: dict | None) -> str:
+    ports = (found or {}).get("NetworkSettings", {}).get("Ports") or {}
+    published = [one for bindings in ports.values() for one in bindings or []]
+    return f"http://{published[0]['HostIp']}:{published[0]['HostPort']}" if published else ""
+
+
+def _name(stack: str, application: str) -> str:
+    return f"llmos-{stack}-{application}"
+
+
+def _record(stack: str) -> Path:
+    """Says that a stack has containers, so that others' `destroy` need not start an engine to find none."""
+    return cache_dir() / "images" / "trial" / stack
