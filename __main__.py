@@ -7,21 +7,29 @@ from pathlib import Path
 import pulumi
 
 from components.stack import LlmStack, LlmStackArgs, Machine
+from planner.faults import LlmosError
 from planner.lock import parse_lock
-from planner.machine import local_kubeconfig
+from planner.machine import local_kubeconfig, local_registry
 from planner.plan import make_plan
 from planner.settings import parse
 
 stack = pulumi.get_stack()
-settings = parse(pulumi.Config("llmagentos").require_object("stack"), where=f"Pulumi.{stack}.yaml")
 lock_file = Path(__file__).parent / "locks" / f"{stack}.json"
-lock = parse_lock(json.loads(lock_file.read_text(encoding="utf-8")) if lock_file.exists() else {}, where=lock_file.name)
 ca_file = os.environ.get("LLMOS_CA_BUNDLE", "")
+try:
+    settings = parse(pulumi.Config("llmagentos").require_object("stack"), where=f"Pulumi.{stack}.yaml")
+    lock = json.loads(lock_file.read_text(encoding="utf-8")) if lock_file.exists() else {}
+    plan = make_plan(settings, stack=stack, lock=parse_lock(lock, where=f"locks/{stack}.json"))
+except LlmosError as error:
+    # RunError is what Pulumi prints without a traceback.
+    raise pulumi.RunError(str(error)) from None
+local = settings.target == "local"
 machine = Machine(
-    kubeconfig=local_kubeconfig() if settings.target == "local" else "",
+    kubeconfig=local_kubeconfig() if local else "",
+    registry=local_registry(plan.registry.server) if local else "",
     base_image=os.environ.get("LLMOS_BASE_IMAGE", ""),
     ca_bundle=Path(ca_file).read_text(encoding="utf-8") if ca_file else "",
 )
-llm_stack = LlmStack("llm-stack", LlmStackArgs(plan=make_plan(settings, stack=stack, lock=lock), machine=machine))
+llm_stack = LlmStack("llm-stack", LlmStackArgs(plan=plan, machine=machine))
 for name, value in llm_stack.summary.items():
     pulumi.export(name, value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,7 +50,12 @@ class Component(pulumi.ComponentResource):
 
     def __init__(self, name: str, *, opts: pulumi.ResourceOptions | None, props: dict[str, Any] | None = None) -> None:
         super().__init__(f"llmagentos:components:{type(self).__name__}", name, props or {}, opts)
+        self._waits_for: list[pulumi.Resource] = list((opts and opts.depends_on) or [])
 
-    def child(self, **more: Any) -> pulumi.ResourceOptions:
-        """Options of a child resource; ``more`` as ``pulumi.ResourceOptions`` takes it."""
-        return pulumi.ResourceOptions(parent=self, **more)
+    def child(self, *, depends_on: Sequence[pulumi.Resource] = (), **more: Any) -> pulumi.ResourceOptions:
+        """Options of a child resource; ``more`` as ``pulumi.ResourceOptions`` takes it.
+
+        What the component waits for, its children wait for: Pulumi hands a component's ``depends_on`` on to nobody,
+        and pods would start before their namespace has its fence.
+        """
+        return pulumi.ResourceOptions(parent=self, depends_on=[*self._waits_for, *depends_on], **more)

@@ -21,6 +21,7 @@ def arguments(model: ModelPlan) -> list[str]:
         args += [f"--revision={model.revision}", f"--tokenizer-revision={model.revision}"]
     args += [
         f"--max-model-len={model.context_tokens}",
+        f"--max-num-seqs={model.max_sequences}",
         f"--tensor-parallel-size={model.tensor_parallel}",
         # Safetensors cannot carry code, pickled checkpoints can.
         "--load-format=safetensors",

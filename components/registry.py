@@ -45,5 +45,5 @@ class Registry(Component):
         self.register_outputs({"server": self.server})
 
     def repository(self, image: str) -> str:
-        """Name of the repository of an image, e.g. ``127.0.0.1:5151/dev/assistant``."""
+        """Name of the repository of an image, e.g. ``127.0.0.1:5000/dev/assistant``."""
         return f"{self._prefix}/{image}"

@@ -29,11 +29,13 @@ class Machine:
 
     Attributes:
         kubeconfig: file that describes the cluster; empty for the usual places of kubectl.
+        registry: address of the local registry where it differs from the plan's; empty otherwise.
         base_image: base image for builds where the Dockerfile's own cannot be pulled; empty otherwise.
         ca_bundle: PEM text of a company's certificates for downloads during builds; empty for none.
     """
 
     kubeconfig: str = ""
+    registry: str = ""
     base_image: str = ""
     ca_bundle: str = ""
 
@@ -68,7 +70,11 @@ class LlmStack(Component):
         self._namespace = Namespace("namespace", _namespace_args(plan, self._identity), self.child())
         self._registry = Registry(
             "registry",
-            RegistryArgs(server=plan.registry.server, pull_secret=plan.registry.pull_secret, stack=plan.stack),
+            RegistryArgs(
+                server=self._machine.registry or plan.registry.server,
+                pull_secret=plan.registry.pull_secret,
+                stack=plan.stack,
+            ),
             self.child(),
         )
         self._images = self._build_images()

@@ -1,13 +1,17 @@
-"""What a person sees. Everything goes to stderr except the result of a command, so that ``--json`` stays one document."""
+"""What a person sees of work in progress. It goes to stderr, so that ``--json`` on stdout stays one document."""
 
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["note", "step", "warn"]
+__all__ = ["duration", "note", "step", "warn"]
+
+# On a terminal the elapsed time ticks in place; in a log a line now and then says that the work goes on.
+_TICK_SECONDS, _LOG_SECONDS = 1.0, 30.0
 
 
 def note(text: str) -> None:
@@ -22,15 +26,31 @@ def warn(text: str) -> None:
 
 @contextmanager
 def step(title: str) -> Iterator[None]:
-    """Announce a piece of work and, when it took a second or more, say how long it took."""
-    started = time.monotonic()
+    """Announce a piece of work, show the elapsed time while it lasts and, when it took a second or more, how long."""
+    started, done = time.monotonic(), threading.Event()
     note(f"{title} ...")
-    yield
+    ticker = threading.Thread(target=_tick, args=(started, done), daemon=True)
+    ticker.start()
+    try:
+        yield
+    finally:
+        done.set()
+        ticker.join()
     elapsed = time.monotonic() - started
     if elapsed >= 1:
-        note(f"  done in {_duration(elapsed)}")
+        note(f"  done in {duration(elapsed)}")
 
 
-def _duration(seconds: float) -> str:
+def _tick(started: float, done: threading.Event) -> None:
+    terminal = sys.stderr.isatty()
+    while not done.wait(_TICK_SECONDS if terminal else _LOG_SECONDS):
+        text = f"  {duration(time.monotonic() - started)}"
+        print(f"\r{text}", end="", file=sys.stderr, flush=True) if terminal else note(f"{text} elapsed")
+    if terminal:
+        print("\r\033[K", end="", file=sys.stderr, flush=True)
+
+
+def duration(seconds: float) -> str:
+    """A time span as a person says it: ``42 s``, ``3 min 05 s``."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

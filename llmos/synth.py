@@ -19,7 +19,7 @@ from google.protobuf import empty_pb2, json_format
 from pulumi.runtime import mocks, rpc
 from pulumi.runtime.config import set_all_config
 from pulumi.runtime.proto import resource_pb2
-from pulumi.runtime.settings import SETTINGS, set_root_resource
+from pulumi.runtime.settings import SETTINGS, get_project, get_stack, set_root_resource
 from pulumi.runtime.stack import run_in_stack
 from pulumi.runtime.sync_await import _sync_await
 
@@ -125,6 +125,12 @@ class _Monitor(mocks.MockMonitor):
         self.registered: list[Resource] = []
         self.outputs: dict[str, Any] = {}
         self._preview, self._build = preview, build
+
+    def make_urn(self, parent: str, type_: str, name: str) -> str:
+        """As the engine makes it: with the types of all parents below the stack (the mock keeps only the nearest)."""
+        chain = parent.split("::")[2] if parent else ""
+        qualified = type_ if chain in ("", "pulumi:pulumi:Stack") else f"{chain}${type_}"
+        return f"urn:pulumi:{get_stack()}::{get_project()}::{qualified}::{name}"
 
     def RegisterResource(self, request: Any) -> Any:
         urn = self.make_urn(request.parent, request.type, request.name)

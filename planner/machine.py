@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-__all__ = ["cache_dir", "local_kubeconfig"]
+__all__ = ["cache_dir", "local_cluster", "local_kubeconfig", "local_registry"]
 
 
 def cache_dir() -> Path:
@@ -25,6 +25,16 @@ def cache_dir() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "llmos"
 
 
+def local_cluster() -> str:
+    """Name of the embedded cluster that target ``local`` means. ``LLMOS_CLUSTER`` names another one."""
+    return os.environ.get("LLMOS_CLUSTER") or "llmos"
+
+
 def local_kubeconfig() -> str:
-    """Path of the embedded cluster's kubeconfig. ``LLMOS_KUBECONFIG`` overrides it, for a second cluster."""
-    return os.environ.get("LLMOS_KUBECONFIG") or str(cache_dir() / "clusters" / "llmos" / "kubeconfig")
+    """Path of the embedded cluster's own kubeconfig."""
+    return str(cache_dir() / "clusters" / local_cluster() / "kubeconfig.yaml")
+
+
+def local_registry(default: str) -> str:
+    """Address of the local image registry; ``LLMOS_REGISTRY`` says where it runs when its usual port was taken."""
+    return os.environ.get("LLMOS_REGISTRY") or default

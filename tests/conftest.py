@@ -13,6 +13,10 @@ from llmos.cluster.locks import exclusive
 from llmos.console import note
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="write golden files instead of comparing with them")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     # With `-n N --dist loadgroup` one worker runs all tests of the cluster; otherwise each worker makes its own.
     for item in items:

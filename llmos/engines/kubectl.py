@@ -5,26 +5,21 @@ Actions are read off the server's own dry run; nothing but that classification i
 
 from __future__ import annotations
 
-import copy
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
-from llmos.engines.applyset import FIELD_MANAGER, MEMBER_LABEL, ApplySet, raise_refusal
+from llmos.engines.applyset import FIELD_MANAGER, ApplySet, raise_refusal
 from llmos.engines.base import ENGINE_LABEL, Action, EngineAction, EngineResult, EngineRun
 from llmos.engines.rollout import wait_available
+from llmos.engines.shapes import comparable, has_unknown, in_namespace, keep_ignored, masked, stand_in
 from llmos.kube import Kube, KubeObject, as_list, identity
 from llmos.objects import ignored_paths, kubernetes_objects, type_of
-from llmos.synth import UNKNOWN, Program
+from llmos.synth import Program
 from planner.faults import Fault, UserFault
 
-__all__ = ["NAME", "kube_of", "owner_fault", "preview", "up"]
+__all__ = ["NAME", "differences", "kube_of", "owner_fault", "preview", "up"]
 
 NAME = "kubectl"
-# Written by the server, not by us; they differ between a live object and a dry run without meaning a change.
-_SERVER_FIELDS = ("managedFields", "resourceVersion", "generation", "uid", "creationTimestamp")
-# A digest of the right form, for asking the server about an object whose image is not built yet. Never applied.
-_STAND_IN = "sha256:" + "0" * 64
 
 
 def kube_of(run: EngineRun) -> Kube:
@@ -45,7 +40,7 @@ def preview(run: EngineRun, program: Program) -> tuple[EngineAction, ...]:
     namespace = _namespace(kube, run)
     objects = kubernetes_objects(program, engine=NAME)
     live = kube.live(objects)
-    wanted = [_keep_ignored(item, live, program) for item in objects]
+    wanted = _wanted(objects, live, program)
     actions = _classify(run, kube, wanted, live, namespace_exists=namespace is not None)
     types = type_of(program)
     found = [_action(item_id, action, types.get(item_id, "")) for item_id, action in actions.items()]
@@ -71,7 +66,7 @@ def up(run: EngineRun, program: Program, *, timeout_seconds: float) -> EngineRes
     actions = preview(run, program)
     if any(action.action != "same" for action in actions):
         live = kube.live(objects)
-        wanted = [_keep_ignored(item, live, program) for item in objects]
+        wanted = _wanted(objects, live, program)
         _apply_namespace(kube, [item for item in wanted if item["kind"] == "Namespace"])
         _admit_pods(kube, wanted)
         members = [item for item in wanted if item["kind"] != "Namespace"]
@@ -80,6 +75,25 @@ def up(run: EngineRun, program: Program, *, timeout_seconds: float) -> EngineRes
         kube, namespace=run.namespace, stack=run.stack, progress=run.progress, timeout_seconds=timeout_seconds
     )
     return EngineResult(actions=actions, outputs=program.outputs, duration_seconds=time.monotonic() - started)
+
+
+def differences(
+    run: EngineRun, program: Program
+) -> dict[tuple[str, str, str], tuple[KubeObject | None, KubeObject | None]]:
+    """(live, wanted) of every object that differs, as the server would store it; values of Secrets are masked."""
+    kube, objects = kube_of(run), kubernetes_objects(program, engine=NAME)
+    live = kube.live(objects)
+    wanted = _wanted(objects, live, program)
+    exists = _namespace(kube, run) is not None
+    stored = _dry_run(run, kube, wanted, namespace_exists=exists)
+    members = ApplySet(kube=kube, stack=run.stack, namespace=run.namespace).members() if exists else []
+    before = {**live, **{identity(member): member for member in members}}
+    found = {}
+    for key in sorted({*before, *map(identity, wanted)}):
+        sides = tuple(masked(comparable(side[key])) if key in side else None for side in (before, stored))
+        if sides[0] != sides[1]:
+            found[key] = sides
+    return found
 
 
 def owner_fault(namespace: KubeObject, run: EngineRun) -> Fault | None:
@@ -91,6 +105,13 @@ def owner_fault(namespace: KubeObject, run: EngineRun) -> Fault | None:
         what=f"the namespace is managed by the {owner} engine", where=f"namespace {run.namespace}",
         fix=f"go on with --engine {owner}, or destroy the stack with it first",
     )
+
+
+def _wanted(
+    objects: Iterable[KubeObject], live: Mapping[tuple[str, str, str], KubeObject], program: Program
+) -> list[KubeObject]:
+    ignored = ignored_paths(program)
+    return [keep_ignored(item, live, ignored.get(identity(item), ())) for item in objects]
 
 
 def _namespace(kube: Kube, run: EngineRun) -> KubeObject | None:
@@ -109,26 +130,32 @@ def _classify(
     *,
     namespace_exists: bool,
 ) -> dict[tuple[str, str, str], Action]:
-    """create, update or same for each wanted object. Where the namespace is missing, objects are validated in
-    ``default``, because a dry run creates nothing that later objects of it could be put into."""
-    unknown = {identity(item) for item in wanted if _has_unknown(item)}
-    asked = [_stand_in(item) for item in wanted]
-    if not namespace_exists:
-        asked = [_in_namespace(item, "default") for item in asked if item["kind"] != "Namespace"]
-    stored = {
-        identity(item): item
-        for item in ApplySet(kube=kube, stack=run.stack, namespace=run.namespace).dry_run(asked)
-    }
+    """create, update or same for each wanted object."""
+    unknown = {identity(item) for item in wanted if has_unknown(item)}
+    stored = _dry_run(run, kube, wanted, namespace_exists=namespace_exists)
     actions: dict[tuple[str, str, str], Action] = {}
     for item in wanted:
         key = identity(item)
         if key not in live:
             actions[key] = "create"
-        elif key in unknown or _comparable(stored[key]) != _comparable(live[key]):
+        elif key in unknown or comparable(stored[key]) != comparable(live[key]):
             actions[key] = "update"
         else:
             actions[key] = "same"
     return actions
+
+
+def _dry_run(
+    run: EngineRun, kube: Kube, wanted: Sequence[KubeObject], *, namespace_exists: bool
+) -> dict[tuple[str, str, str], KubeObject]:
+    """The objects as the server would store them. Where the namespace is missing they are validated in ``default``,
+    because a dry run creates nothing that later objects of it could be put into."""
+    asked = [stand_in(item) for item in wanted]
+    if not namespace_exists:
+        asked = [in_namespace(item, "default") for item in asked if item["kind"] != "Namespace"]
+    return {
+        identity(item): item for item in ApplySet(kube=kube, stack=run.stack, namespace=run.namespace).dry_run(asked)
+    }
 
 
 def _apply_namespace(kube: Kube, namespaces: Sequence[KubeObject]) -> None:
@@ -165,57 +192,6 @@ def _admit_pods(kube: Kube, objects: Iterable[KubeObject]) -> None:
         # A quota that the running pods have used up is no fault of the template.
         if done.returncode != 0 and "exceeded quota" not in done.stderr:
             raise_refusal(done.stderr)
-
-
-def _keep_ignored(
-    item: KubeObject, live: Mapping[tuple[str, str, str], KubeObject], program: Program
-) -> KubeObject:
-    """The object with the live values of the properties that the program leaves to others (``ignore_changes``)."""
-    key = identity(item)
-    paths = ignored_paths(program).get(key, ())
-    if key not in live or not paths:
-        return item
-    kept = copy.deepcopy(item)
-    for path in paths:
-        *parents, last = path.split(".")
-        target, source = kept, live[key]
-        for part in parents:
-            target, source = target.setdefault(part, {}), source.get(part, {})
-        if last in source:
-            target[last] = copy.deepcopy(source[last])
-        else:
-            target.pop(last, None)
-    return kept
-
-
-def _comparable(item: KubeObject) -> KubeObject:
-    """What of an object is anybody's wish: without the server's own fields, status and the ApplySet's marks."""
-    metadata = {key: value for key, value in item["metadata"].items() if key not in _SERVER_FIELDS}
-    metadata["labels"] = {k: v for k, v in metadata.get("labels", {}).items() if k != MEMBER_LABEL}
-    return {**{k: v for k, v in item.items() if k != "status"}, "metadata": metadata}
-
-
-def _has_unknown(value: Any) -> bool:
-    if isinstance(value, Mapping):
-        return any(_has_unknown(item) for item in value.values())
-    if isinstance(value, list):
-        return any(_has_unknown(item) for item in value)
-    return value == UNKNOWN
-
-
-def _stand_in(value: Any) -> Any:
-    """The value with a digest of the right form wherever an image is not built yet."""
-    if isinstance(value, Mapping):
-        return {key: _stand_in(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_stand_in(item) for item in value]
-    return f"not-built-yet@{_STAND_IN}" if value == UNKNOWN else value
-
-
-def _in_namespace(item: KubeObject, namespace: str) -> KubeObject:
-    if "namespace" not in item["metadata"]:
-        return item
-    return {**item, "metadata": {**item["metadata"], "namespace": namespace}}
 
 
 def _action(key: tuple[str, str, str], action: Action, type_token: str) -> EngineAction:

@@ -17,7 +17,7 @@ from planner.settings import StackSettings
 __all__ = ["LOCAL_REGISTRY", "make_plan"]
 
 # A fixed port keeps image references, and with them plans, equal on all machines; Docker trusts loopback without TLS.
-LOCAL_REGISTRY = "127.0.0.1:5151"
+LOCAL_REGISTRY = "127.0.0.1:5000"
 
 
 def make_plan(

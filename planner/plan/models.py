@@ -59,6 +59,7 @@ def _plan(
         engine=model.engine,
         image=image.name,
         context_tokens=model.context_tokens,
+        max_sequences=model.max_sequences,
         quantization=model.quantization,
         instance_type=model.hardware.instance_type if model.hardware else "",
         gpus=gpus,

@@ -87,6 +87,7 @@ class ModelPlan:
     engine: str
     image: str
     context_tokens: int
+    max_sequences: int
     quantization: str
     instance_type: str
     gpus: int

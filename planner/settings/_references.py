@@ -27,6 +27,12 @@ def _target(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
             what="target kubernetes needs `context`; the current context of a kubeconfig can change under a stack",
             where=f"{where}: context", fix="add context: <name>; `kubectl config get-contexts` lists the names",
         )
+    if target == "aws":
+        yield Fault(
+            what="target aws cannot be deployed by this version", where=f"{where}: target",
+            nearest="an EKS cluster that exists: target: kubernetes with its context",
+            fix="set target: kubernetes, context: <context of the cluster> and gpu_pool of its node class",
+        )
     if target == "local" and raw.get("context"):
         yield Fault(
             what="target local brings its own cluster and takes no context", where=f"{where}: context",

@@ -27,7 +27,7 @@ class Image(Settings):
     """Where an image comes from: exactly one of ``build``, ``ref`` and ``from``."""
 
     build: str | None = None
-    """Folder with a Dockerfile, relative to the stack file."""
+    """Folder with a Dockerfile, relative to the project's folder."""
     ref: ImageRef | None = None
     """An existing image, by digest."""
     from_: Annotated[Literal["lock"] | None, Field(alias="from")] = None

@@ -78,6 +78,9 @@ class Model(Settings):
     """Server image by digest; by default the pinned one of the engine."""
     context_tokens: Annotated[int, Field(ge=128, le=10_000_000)] = 8192
     """Longest prompt plus answer; sizes the KV cache."""
+    max_sequences: Annotated[int, Field(ge=1, le=4096)] = 256
+    """Requests computed at once; more wait in the queue, where the autoscaler sees them. 256 is vLLM's own default on
+    most GPUs, stated so that an upgrade does not move it."""
     quantization: Literal["auto", "none", "fp8", "awq", "gptq", "bitsandbytes"] = "auto"
     """Weight precision. auto: as the checkpoint was published."""
     slo: Slo = Slo()

@@ -1,0 +1,76 @@
+"""Building the images that a synthesised program asks for, for engines that do not build themselves."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from llmos.console import note, step
+from llmos.images.build import BuiltImage, build, unchanged
+from llmos.images.registry import ensure_registry, find_registry
+from llmos.paths import PROJECT_ROOT
+from llmos.stacks import Stack
+from llmos.synth import IMAGE_TYPE, Program, Resource, synth
+from planner.plan.make import LOCAL_REGISTRY
+
+__all__ = ["build_images", "name_registry", "synth_built", "synth_preview"]
+
+
+def name_registry(*, install: bool) -> None:
+    """Start the local registry and tell the program (``planner.machine.local_registry``) where it is."""
+    os.environ["LLMOS_REGISTRY"] = ensure_registry(install=install).address
+
+
+def build_images(stack: Stack, program: Program, *, install: bool) -> dict[str, BuiltImage]:
+    """Build and push every image of the program; one that did not change is only looked up.
+
+    Raises:
+        UserFault: a build fails.
+        EnvironmentFault: no Docker engine, registry or base image can be had.
+    """
+    built = {}
+    for resource in program.of_type(IMAGE_TYPE):
+        with step(f"image {resource.name} from {resource.inputs['context']['location']}"):
+            image = build(**_arguments(stack, resource), install=install)
+        note(f"  {image.ref}{'' if image.changed else ' (unchanged)'}")
+        built[resource.name] = image
+    return built
+
+
+def synth_built(stack: Stack, images: Mapping[str, BuiltImage]) -> Program:
+    """The program with the digests of its images."""
+    return synth(stack.raw, stack=stack.name, build=lambda name, _: images[name].digest)
+
+
+def synth_preview(stack: Stack) -> tuple[Program, list[str]]:
+    """The program as a preview sees it, and the names of images whose digest is not known yet.
+
+    Nothing is built or started. Where every image is the one that the last build made, its digest is known and the
+    preview is exact.
+    """
+    registry = find_registry()
+    if registry:
+        os.environ["LLMOS_REGISTRY"] = registry.address
+    program = synth(stack.raw, stack=stack.name, preview=True)
+    wanted = program.of_type(IMAGE_TYPE)
+    known = {resource.name: unchanged(**_arguments(stack, resource)) for resource in wanted}
+    missing = [name for name, digest in known.items() if digest is None]
+    if missing:
+        return program, missing
+    return synth(stack.raw, stack=stack.name, build=lambda name, _: known[name] or ""), []
+
+
+def _arguments(stack: Stack, resource: Resource) -> dict[str, object]:
+    """Arguments of ``llmos.images.build`` from the inputs that the engine's provider would get."""
+    inputs = resource.inputs
+    repository = inputs["tags"][0].rpartition(":")[0]
+    if stack.plan.target == "local":
+        # The local registry is found by the build itself.
+        address = os.environ.get("LLMOS_REGISTRY") or LOCAL_REGISTRY
+        repository = repository.removeprefix(f"{address}/")
+    return {
+        "context": PROJECT_ROOT / inputs["context"]["location"],
+        "repository": repository,
+        "platforms": tuple(inputs.get("platforms", ())),
+        "build_args": inputs.get("buildArgs", {}),
+    }

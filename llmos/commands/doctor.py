@@ -1,0 +1,80 @@
+"""``doctor``: what was found, what is missing, and which engine and cluster would be taken. Changes nothing."""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import shutil
+import sys
+
+from llmos.engines import choose
+from llmos.paths import cache_dir
+from llmos.session import add_stack_arguments
+from llmos.stacks import load_stack
+from planner.faults import LlmosError
+from planner.machine import local_cluster
+
+__all__ = ["add_arguments", "run"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_stack_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    for name, text in _findings(args):
+        print(f"{name:<18} {text}")
+    return 0
+
+
+def _findings(args: argparse.Namespace) -> list[tuple[str, str]]:
+    rows = [
+        ("python", f"{platform.python_version()} at {sys.executable}"),
+        ("system", f"{platform.system()} {platform.release()} on {platform.machine()}"),
+        ("cache", f"{cache_dir()}, {shutil.disk_usage(cache_dir()).free / 2**30:.0f} GiB free"),
+    ]
+    choice = choose(args.engine)
+    rows.append(("engine", f"{choice.name} ({choice.why})"))
+    rows += [("docker engine", _docker()), ("image registry", _registry())]
+    try:
+        stack = load_stack(args.stack, file=args.file)
+    except LlmosError as error:
+        return [*rows, ("stack", f"{len(error.faults)} faults; `python3 -m llmos preview` lists them")]
+    plan = stack.plan
+    rows.append(("stack", f"{stack.file.name}: valid, target {plan.target}, environment {plan.environment}"))
+    return rows + (_embedded() if plan.target == "local" else _context(args))
+
+
+def _docker() -> str:
+    from llmos.images.engine import find_engine
+
+    found = find_engine()
+    return f"answers ({found})" if found else "none answers; `up` starts one from Debian's packages (Linux, root)"
+
+
+def _registry() -> str:
+    from llmos.images.registry import find_registry
+
+    found = find_registry()
+    return f"runs at {found.address}" if found else "not running; `up` starts it"
+
+
+def _embedded() -> list[tuple[str, str]]:
+    from llmos.cluster import embedded
+    from llmos.cluster.binaries import find
+    from llmos.cluster.versions import PROGRAMS
+
+    rows = [(f"  {item.name}", str(find(item) or f"missing; `up` provides {item.version}")) for item in PROGRAMS]
+    status = embedded.status(name=local_cluster())
+    return [("cluster programs", "of the embedded cluster:"), *rows, ("cluster", str(status).splitlines()[0])]
+
+
+def _context(args: argparse.Namespace) -> list[tuple[str, str]]:
+    from llmos.session import open_session
+
+    try:
+        session = open_session(args, start=False)
+        assert session.kube is not None
+        return [("cluster", f"{session.cluster}: {session.kube.version()}")]
+    except LlmosError as error:
+        return [("cluster", error.faults[0].what)]

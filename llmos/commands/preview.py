@@ -1,0 +1,104 @@
+"""``preview``: what ``up`` would do, decided without building or starting anything."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import datetime as dt
+import json
+from collections.abc import Sequence
+
+from llmos.builds import synth_preview
+from llmos.engines.base import EngineAction
+from llmos.judging import judge
+from llmos.kube import identity
+from llmos.objects import kubernetes_objects, type_of
+from llmos.packs import Finding
+from llmos.session import Session, add_stack_arguments, open_session
+from llmos.synth import Program
+from planner.plan import Plan
+
+__all__ = ["add_arguments", "run"]
+
+_FINDING_FIELDS = ("rule", "level", "object", "path", "message", "fix")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_stack_arguments(parser)
+    parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
+    parser.add_argument("--offline", action="store_true", help="ask no cluster and no registry; needs no credentials")
+
+
+def run(args: argparse.Namespace) -> int:
+    session = open_session(args, start=False, offline=args.offline)
+    program, not_built = synth_preview(session.stack)
+    findings = judge(program, environment=session.run.environment, preview=True)
+    actions = _actions(session, program)
+    if args.json:
+        print(json.dumps(_document(session, actions, findings), indent=2))
+    else:
+        _print(session, actions, findings, not_built)
+    return 1 if any(finding.level == "mandatory" for finding in findings) else 0
+
+
+def _actions(session: Session, program: Program) -> Sequence[EngineAction]:
+    """Asked of the engine where a cluster answers; else everything is new (embedded cluster) or unknown (others)."""
+    if session.kube is None:
+        action = "unknown" if session.run.offline or not session.simulated else "create"
+        types = type_of(program)
+        return [
+            EngineAction(type=types[key], kind=key[0], namespace=key[1], name=key[2], action=action)
+            for key in map(identity, kubernetes_objects(program))
+        ]
+    if session.engine.name == "pulumi":
+        from llmos.engines import pulumi
+
+        return pulumi.preview(session.run)
+    from llmos.engines import kubectl
+
+    return kubectl.preview(session.run, program)
+
+
+def _document(session: Session, actions: Sequence[EngineAction], findings: Sequence[Finding]) -> dict[str, object]:
+    plan = session.stack.plan
+    return {
+        "schema": 1,
+        "stack": session.stack.name,
+        "engine": session.engine.name,
+        "cluster": session.cluster,
+        "objects": [dataclasses.asdict(action) for action in actions],
+        "policy": [{field: getattr(finding, field) for field in _FINDING_FIELDS} for finding in findings],
+        "usd_per_month": plan.usd_per_month,
+        "usd_per_month_min": plan.usd_per_month_min,
+    }
+
+
+def _print(
+    session: Session, actions: Sequence[EngineAction], findings: Sequence[Finding], not_built: Sequence[str]
+) -> None:
+    from llmos import report
+
+    console, plan = report.console(), session.stack.plan
+    if plan.decisions:
+        console.print(report.decisions_table(plan))
+    if plan.costs:
+        console.print(report.cost_table(plan, today=dt.date.today()))
+    console.print(report.actions_table(actions))
+    if findings:
+        console.print(report.findings_table(findings))
+    mandatory = sum(finding.level == "mandatory" for finding in findings)
+    advisory = len(findings) - mandatory
+    console.print(f"Policies of {plan.environment}: {mandatory} mandatory, {advisory} advisory findings")
+    if not_built:
+        console.print(_stand_in_note(not_built, session))
+    console.print(f"Cost at most {report.money(plan.usd_per_month)} per month{_simulated_note(plan)}")
+
+
+def _stand_in_note(not_built: Sequence[str], session: Session) -> str:
+    names = ", ".join(not_built)
+    checked = ", validated with a stand-in digest" if session.kube else ""
+    return f"Image {names}: built by `up`; objects that use it are shown as changed{checked}"
+
+
+def _simulated_note(plan: Plan) -> str:
+    return " on real nodes; the embedded cluster simulates them and costs nothing" if plan.target == "local" else ""

@@ -1,0 +1,72 @@
+"""``up``: build, deploy, wait until everything runs, and say how to reach it."""
+
+from __future__ import annotations
+
+import argparse
+
+from llmos import builds
+from llmos.console import duration, note, step
+from llmos.engines.base import EngineResult
+from llmos.judging import judge, refuse_mandatory
+from llmos.session import Session, add_stack_arguments, confirm, open_session
+from llmos.stacks import load_stack
+from llmos.state import show_state
+
+__all__ = ["add_arguments", "run"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_stack_arguments(parser)
+    parser.add_argument("--yes", action="store_true", help="change a cluster other than the embedded one unasked")
+    parser.add_argument(
+        "--timeout-minutes", type=float, default=0, metavar="N",
+        help="longest wait for the workloads; by default what the slowest model needs to load",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    stack = load_stack(args.stack, file=args.file)
+    confirm(args, stack, question=f"Deploy stack {stack.name} to context {stack.plan.context}?")
+    with step(f"checking stack {stack.name} against the policies of {stack.plan.environment}"):
+        # Before anything is started: a stack over its budget must cost nothing, not even a cluster.
+        program, _ = builds.synth_preview(stack)
+        refuse_mandatory(judge(program, environment=stack.plan.environment, preview=True))
+    session = open_session(args, start=True, stack=stack)
+    timeout = args.timeout_minutes * 60 or _timeout_seconds(session)
+    result = _pulumi(session) if session.engine.name == "pulumi" else _kubectl(session, timeout_seconds=timeout)
+    changed = [action for action in result.actions if action.action != "same"]
+    if changed:
+        note(f"{len(changed)} of {len(result.actions)} objects changed in {duration(result.duration_seconds)}")
+    else:
+        note(f"nothing changed: all {len(result.actions)} objects are as the stack file wants them")
+    show_state(session)
+    return 0
+
+
+def _timeout_seconds(session: Session) -> float:
+    """The slowest model's loading time, at least ten minutes, and two more for scheduling."""
+    loads = [model.load_timeout_seconds for model in session.stack.plan.models]
+    return max([600, *loads]) + 120
+
+
+def _kubectl(session: Session, *, timeout_seconds: float) -> EngineResult:
+    from llmos.engines import kubectl
+
+    stack = session.stack
+    if any(image.build for image in stack.plan.images) and stack.plan.target == "local":
+        builds.name_registry(install=session.install)
+    preview, _ = builds.synth_preview(stack)
+    images = builds.build_images(stack, preview, install=session.install)
+    program = builds.synth_built(stack, images)
+    refuse_mandatory(judge(program, environment=session.run.environment, preview=False))
+    with step("deploying"):
+        return kubectl.up(session.run, program, timeout_seconds=timeout_seconds)
+
+
+def _pulumi(session: Session) -> EngineResult:
+    from llmos.engines import pulumi
+
+    if any(image.build for image in session.stack.plan.images) and session.stack.plan.target == "local":
+        builds.name_registry(install=session.install)
+    with step("deploying"):
+        return pulumi.up(session.run)

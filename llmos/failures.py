@@ -1,0 +1,48 @@
+"""How a command ends when something goes wrong: one message per fault, the right exit code, no traceback."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from planner.faults import LlmosError
+
+__all__ = ["Outcome", "reported"]
+
+_INTERRUPTED = 130
+
+
+@dataclass
+class Outcome:
+    """Exit code of the command."""
+
+    exit_code: int = 0
+
+
+@contextmanager
+def reported(*, debug: bool) -> Iterator[Outcome]:
+    """Print what a block raises as faults and set the exit code; with ``debug`` the traceback as well."""
+    outcome = Outcome()
+    try:
+        yield outcome
+    except LlmosError as error:
+        if debug:
+            traceback.print_exc()
+        for fault in error.faults:
+            print(f"error: {fault}", file=sys.stderr)
+        outcome.exit_code = error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted; what was done stays, and the same command goes on from there", file=sys.stderr)
+        outcome.exit_code = _INTERRUPTED
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        print(
+            f"error: llmos: {type(error).__name__}: {error}\n"
+            "  To fix: this is a fault of the program; repeat with --debug and report what it prints",
+            file=sys.stderr,
+        )
+        outcome.exit_code = 2

@@ -1,0 +1,54 @@
+"""Holding a synthesised program against the policies, and turning what they refuse into faults."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from llmos.packs import Finding, PackResource, evaluate
+from llmos.synth import Program
+from planner.faults import Fault, UserFault
+
+__all__ = ["judge", "refuse_mandatory"]
+
+
+def judge(program: Program, *, environment: str, preview: bool) -> tuple[Finding, ...]:
+    """What the policy pack finds, asked as the engine would ask it.
+
+    Args:
+        program: what ``synth`` returned.
+        environment: selects the limits.
+        preview: whether unknown values are normal; at ``up`` they must be known.
+    """
+    resources = [
+        PackResource(
+            type=resource.type,
+            name=resource.name,
+            urn=resource.urn,
+            properties=resource.properties,
+            parent=resource.parent,
+            dependencies=resource.dependencies,
+            protect=bool(resource.options.get("protect")),
+        )
+        for resource in program.resources
+    ]
+    return evaluate(resources, environment=environment, preview=preview)
+
+
+def refuse_mandatory(findings: Iterable[Finding]) -> Sequence[Finding]:
+    """Raise for mandatory findings; return the advisory ones.
+
+    Raises:
+        UserFault: one fault per mandatory finding.
+    """
+    rows = list(findings)
+    mandatory = [row for row in rows if row.level == "mandatory"]
+    if mandatory:
+        raise UserFault(
+            Fault(
+                what=f"policy {row.rule}: {row.message}",
+                where=": ".join(filter(None, (row.object, row.path))) or "stack",
+                fix=row.fix,
+            )
+            for row in mandatory
+        )
+    return rows

@@ -1,0 +1,129 @@
+"""Tables for people: what was chosen and why, what it costs, what changes, what runs."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from llmos.engines.base import EngineAction
+from llmos.kube import KubeObject
+from llmos.packs import Finding
+from planner.plan import Plan
+
+__all__ = ["actions_table", "console", "cost_table", "decisions_table", "findings_table", "money", "workloads_table"]
+
+_STYLE = {"create": "green", "update": "yellow", "delete": "red", "same": "dim", "unknown": "magenta"}
+
+
+def console() -> Console:
+    """Standard output; at least 100 columns where the width is not known, so that logs stay readable."""
+    made = Console(highlight=False)
+    return made if made.is_terminal else Console(highlight=False, width=max(made.width, 120))
+
+
+def money(usd: float | None) -> str:
+    """USD as people write it; "unknown" where a price is not known, never 0."""
+    return "unknown" if usd is None else f"{usd:,.2f} USD"
+
+
+def decisions_table(plan: Plan) -> Table:
+    """Which hardware was chosen, why, what stands beside it and what was rejected."""
+    table = Table(title="Hardware", title_justify="left", show_lines=True)
+    for column in ("decision", "chosen", "because", "next best", "rejected"):
+        table.add_column(column, overflow="fold")
+    for decision in plan.decisions:
+        rejected = "\n".join(f"{item.option}: {item.reason}" for item in decision.rejected)
+        table.add_row(decision.subject, decision.chosen, decision.binding, decision.runner_up or "none", rejected)
+    return table
+
+
+def cost_table(plan: Plan, *, today: dt.date) -> Table:
+    """Cost per month at the minimum and maximum of replicas, with source and age of each price."""
+    table = Table(title="Cost per month (730 h, list prices)", title_justify="left")
+    for column in ("for", "nodes", "USD/h", "at least", "at most", "price from"):
+        table.add_column(column, justify="right" if column not in ("for", "nodes", "price from") else "left")
+    for item in plan.costs:
+        nodes = str(item.nodes_min) if item.nodes_min == item.nodes_max else f"{item.nodes_min}-{item.nodes_max}"
+        price = "unknown" if item.usd_per_hour is None else f"{item.usd_per_hour:.4f}"
+        age = (today - dt.date.fromisoformat(item.price_date)).days
+        table.add_row(
+            item.subject, f"{nodes} x {item.instance_type}", price, money(item.usd_per_month_min),
+            money(item.usd_per_month_max), f"{item.price_source}, {item.price_date} ({age} days old)",
+        )
+    table.add_section()
+    table.add_row("total", "", "", money(plan.usd_per_month_min), money(plan.usd_per_month), "")
+    return table
+
+
+def actions_table(actions: Sequence[EngineAction]) -> Table:
+    """What happens to each object; unchanged ones are only counted."""
+    counts = Counter(action.action for action in actions)
+    summary = ", ".join(f"{counts[name]} {name}" for name in _STYLE if counts[name]) or "nothing"
+    table = Table(title=f"Objects: {summary}", title_justify="left")
+    for column in ("action", "kind", "namespace", "name"):
+        table.add_column(column)
+    for action in actions:
+        if action.action != "same":
+            style = _STYLE[action.action]
+            table.add_row(f"[{style}]{action.action}[/]", action.kind, action.namespace, action.name)
+    return table
+
+
+def findings_table(findings: Iterable[Finding]) -> Table:
+    """What the policies found, and what to do about it."""
+    table = Table(title="Policies", title_justify="left", show_lines=True)
+    for column in ("level", "rule", "object", "message", "fix"):
+        table.add_column(column, overflow="fold")
+    for row in findings:
+        place = ": ".join(filter(None, (row.object, row.path)))
+        style = "red" if row.level == "mandatory" else "yellow"
+        table.add_row(f"[{style}]{row.level}[/]", row.rule, place, row.message, row.fix)
+    return table
+
+
+def workloads_table(
+    deployments: Sequence[KubeObject], pods: Sequence[KubeObject], nodes: Sequence[KubeObject], plan: Plan
+) -> Table:
+    """What runs where, since when, at which cost. Nodes that are simulated say so."""
+    table = Table(title=f"Stack {plan.stack} in namespace {plan.namespace.name}", title_justify="left")
+    for column in ("workload", "available", "runs on", "since", "USD/month now"):
+        table.add_column(column, overflow="fold")
+    known = {node["metadata"]["name"]: node for node in nodes}
+    costs = {item.subject.removeprefix("models."): item for item in plan.costs}
+    for deployment in sorted(deployments, key=lambda item: item["metadata"]["name"]):
+        name, status = deployment["metadata"]["name"], deployment.get("status", {})
+        own = [pod for pod in pods if pod["metadata"]["labels"].get("app.kubernetes.io/name") == name]
+        places = Counter(_place(pod, known) for pod in own)
+        where = "\n".join(f"{count} x {place}" if count > 1 else place for place, count in sorted(places.items()))
+        cost = money(costs[name].usd_per_month_min) if name in costs else "on nodes you have"
+        available = f"{status.get('availableReplicas', 0)}/{deployment['spec'].get('replicas', 1)}"
+        table.add_row(name, available, where, _since(own), cost)
+    return table
+
+
+def _place(pod: KubeObject, nodes: dict[str, KubeObject]) -> str:
+    name = pod["spec"].get("nodeName")
+    if not name:
+        return "no node yet"
+    labels = nodes.get(name, {}).get("metadata", {}).get("labels", {})
+    kind = labels.get("node.kubernetes.io/instance-type", "")
+    gpus = next(
+        (c["resources"]["limits"]["nvidia.com/gpu"] for c in pod["spec"]["containers"]
+         if "nvidia.com/gpu" in c.get("resources", {}).get("limits", {})), "",
+    )  # fmt: skip
+    simulated = "llmagentos.dev/simulated" in labels or "kwok.x-k8s.io/node" in _annotations(nodes.get(name, {}))
+    details = ", ".join(filter(None, (kind, f"{gpus} GPU" if gpus else "", "simulated" if simulated else "")))
+    return f"{name} ({details})" if details else name
+
+
+def _annotations(item: KubeObject) -> dict[str, str]:
+    return item.get("metadata", {}).get("annotations", {})
+
+
+def _since(pods: Sequence[KubeObject]) -> str:
+    starts = [pod["status"]["startTime"] for pod in pods if pod.get("status", {}).get("startTime")]
+    return min(starts).replace("T", " ").replace("Z", " UTC") if starts else ""

@@ -1,0 +1,147 @@
+"""What most commands begin with: the stack, the cluster it goes to, and the engine that does the work."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from llmos.console import note
+from llmos.engines import Choice, choose
+from llmos.engines.base import ENGINE_LABEL, EngineRun
+from llmos.kube import Kube
+from llmos.stacks import Stack, load_stack
+from planner.faults import EnvironmentFault, Fault, UserFault
+from planner.machine import local_cluster
+
+__all__ = ["Session", "add_stack_arguments", "confirm", "open_session"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Session:
+    """One command on one stack.
+
+    Attributes:
+        stack: file, settings and plan.
+        engine: who does the work, and why.
+        run: the same for the engine.
+        kube: the cluster; None when it is not there (offline, or the embedded cluster is not running).
+        cluster: what to call the cluster.
+        simulated: whether pods only pretend to run.
+        install: whether missing programs may be installed.
+    """
+
+    stack: Stack
+    engine: Choice
+    run: EngineRun
+    kube: Kube | None
+    cluster: str
+    simulated: bool
+    install: bool
+
+
+def add_stack_arguments(parser: argparse.ArgumentParser, *, engine: bool = True) -> None:
+    """The options of every command that works on a stack."""
+    parser.add_argument("--stack", default="dev", metavar="NAME", help="stack name; its file is Pulumi.NAME.yaml")
+    parser.add_argument("--file", type=Path, metavar="PATH", help="stack file elsewhere, called Pulumi.NAME.yaml")
+    if engine:
+        parser.add_argument(
+            "--engine", choices=("auto", "pulumi", "kubectl"), default="auto",
+            help="auto: pulumi where its CLI can be had, else kubectl",
+        )
+
+
+def open_session(
+    args: argparse.Namespace, *, start: bool, offline: bool = False, stack: Stack | None = None
+) -> Session:
+    """Load the stack and find its cluster.
+
+    Args:
+        args: the parsed command line.
+        start: start the embedded cluster when target is local and it does not run.
+        offline: reach no cluster at all.
+        stack: the stack, when the caller has loaded it already.
+
+    Raises:
+        UserFault: the stack file is at fault.
+        EnvironmentFault: the cluster does not answer, or cannot be started.
+    """
+    stack = stack or load_stack(args.stack, file=args.file)
+    install = not args.no_install
+    kube, cluster, simulated = None, _cluster_name(stack), stack.plan.target == "local"
+    if not offline:
+        kube = _local(start=start, install=install) if simulated else _context(stack)
+    owner = _owner(kube, stack)
+    engine = choose(args.engine, owner=owner, install=install and start)
+    note(f"engine: {engine.name} ({engine.why}); cluster: {cluster}{' (simulated nodes)' if simulated else ''}")
+    run = EngineRun(
+        stack=stack.name,
+        stack_file=stack.file,
+        environment=stack.plan.environment,
+        namespace=stack.plan.namespace.name,
+        kubeconfig=kube.kubeconfig if kube else None,
+        context=kube.context if kube else None,
+        kubectl=Path(kube.kubectl) if kube else None,
+        offline=offline,
+    )
+    return Session(
+        stack=stack, engine=engine, run=run, kube=kube, cluster=cluster, simulated=simulated, install=install
+    )
+
+
+def confirm(args: argparse.Namespace, stack: Stack, *, question: str) -> None:
+    """Have a person agree before a cluster that others may use is changed; the embedded one needs no question.
+
+    Raises:
+        UserFault: nobody can be asked, or the answer is no.
+    """
+    if args.yes or stack.plan.target == "local":
+        return
+    where = f"cluster context {stack.plan.context}"
+    if not sys.stdin.isatty():
+        raise UserFault(
+            Fault(what="this changes a cluster, and without a terminal nobody can be asked", where=where, fix="--yes")
+        )
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise UserFault(Fault(what="not confirmed; nothing was changed", where=where, fix="answer y, or add --yes"))
+
+
+def _cluster_name(stack: Stack) -> str:
+    return f"embedded `{local_cluster()}`" if stack.plan.target == "local" else f"context {stack.plan.context}"
+
+
+def _local(*, start: bool, install: bool) -> Kube | None:
+    from llmos.cluster import embedded
+
+    if start:
+        info = embedded.up(name=local_cluster(), install=install, progress=note)
+    else:
+        status = embedded.status(name=local_cluster())
+        if not status.running or status.info is None:
+            return None
+        info = status.info
+    return Kube(kubectl=info.kubectl, kubeconfig=info.kubeconfig, context=info.context)
+
+
+def _context(stack: Stack) -> Kube:
+    kubeconfig = os.environ.get("KUBECONFIG")
+    kube = Kube(kubeconfig=Path(kubeconfig) if kubeconfig else None, context=stack.plan.context)
+    try:
+        kube.version()
+    except EnvironmentFault as error:
+        fault = error.faults[0]
+        raise EnvironmentFault(
+            Fault(
+                what=fault.what, where=f"{stack.file.name}: context {stack.plan.context}",
+                nearest="without a cluster: python3 -m llmos preview --offline", fix=fault.fix,
+            )
+        ) from error
+    return kube
+
+
+def _owner(kube: Kube | None, stack: Stack) -> str:
+    namespaces = kube.get("namespace", stack.plan.namespace.name) if kube else []
+    return namespaces[0]["metadata"].get("labels", {}).get(ENGINE_LABEL, "") if namespaces else ""
