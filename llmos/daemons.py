@@ -22,7 +22,7 @@ import psutil
 
 from planner.faults import EnvironmentFault, Fault
 
-__all__ = ["Daemon", "pid_identity", "wait_until"]
+__all__ = ["Daemon", "locked", "pid_identity", "wait_until"]
 
 _POLL_SECONDS = 0.05
 # Processes started by this very program must also be reaped by it, or they stay as zombies until it ends.
@@ -70,7 +70,7 @@ class Daemon:
             EnvironmentFault: the program is not there or cannot be run.
         """
         self.state_dir.mkdir(parents=True, exist_ok=True)
-        with _locked(self.state_dir / f"{self.name}.lock"):
+        with locked(self.state_dir / f"{self.name}.lock"):
             if self.running():
                 return False
             words = [str(word) for word in self.command]
@@ -109,7 +109,7 @@ class Daemon:
         """
         if not self.state_dir.is_dir():
             return False
-        with _locked(self.state_dir / f"{self.name}.lock"):
+        with locked(self.state_dir / f"{self.name}.lock"):
             pid = self.pid
             if pid is not None:
                 _terminate(pid, gone=lambda: not self.running(), grace_seconds=grace_seconds)
@@ -179,8 +179,12 @@ def _terminate(pid: int, *, gone: Callable[[], bool], grace_seconds: float) -> N
 
 
 @contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Only one command at a time starts or stops a daemon; the lock goes away with the process that holds it."""
+def locked(path: Path) -> Iterator[None]:
+    """Let only one command at a time do what is inside; the lock goes away with the process that holds it.
+
+    Raises:
+        EnvironmentFault: on Windows, which has no such locks.
+    """
     if sys.platform == "win32":
         fix = "run it inside WSL 2, or use `target: kubernetes`"
         raise EnvironmentFault(Fault(what="background processes are not supported on Windows", where="llmos", fix=fix))

@@ -18,7 +18,7 @@ from pathlib import Path
 import psutil
 
 from llmos import packages
-from llmos.daemons import Daemon, pid_identity, wait_until
+from llmos.daemons import Daemon, locked, pid_identity, wait_until
 from llmos.paths import cache_dir
 from llmos.process import run
 from planner.faults import EnvironmentFault, Fault
@@ -60,9 +60,14 @@ def start(*, install: bool) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     # An empty configuration of its own: the machine's daemon.json may contradict what is set here.
     (folder / "daemon.json").write_text("{}\n", encoding="utf-8")
-    _add_bridge()
     daemon = _daemon()
-    daemon.start()
+    with locked(folder / "engine.lock"):
+        if not daemon.running():
+            # An engine that was killed leaves its containers running; a new one would wait for each of them to end.
+            _kill_left_over()
+            _unmount_left_over()
+            _add_bridge()
+            daemon.start()
     socket = folder / "docker.sock"
     daemon.wait_ready(lambda: socket.is_socket() and _answers(), timeout_seconds=60)
 
@@ -74,10 +79,11 @@ def stop() -> bool:
     """
     if not _folder().is_dir():
         return False
-    was_running = _daemon().stop(grace_seconds=30)
-    left_over = _kill_left_over()
-    _unmount_left_over()
-    bridge = _delete_bridge()
+    with locked(_folder() / "engine.lock"):
+        was_running = _daemon().stop(grace_seconds=30)
+        left_over = _kill_left_over()
+        _unmount_left_over()
+        bridge = _delete_bridge()
     return was_running or left_over or bridge
 
 
@@ -114,7 +120,10 @@ def _daemon() -> Daemon:
 
 def _answers() -> bool:
     client = shutil.which("docker") or "/usr/bin/docker"
-    return run([client, "--host", host(), "version"], check=False, timeout_seconds=10).returncode == 0
+    try:
+        return run([client, "--host", host(), "version"], check=False, timeout_seconds=10).returncode == 0
+    except EnvironmentFault:
+        return False  # It accepts the connection before it is ready to answer.
 
 
 def _ip(*arguments: str) -> str:
