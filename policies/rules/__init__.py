@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from . import (
+    availability,
     budgets,
+    containers,
     exposure,
     gpus,
     images,
+    model_network,
     model_server,
     models,
+    namespaces,
     pod_security_baseline,
     pod_security_restricted,
+    rbac,
     resources,
     secrets,
+    service_accounts,
 )
 from ._once import install
 from ._policy import policy_of
@@ -22,7 +28,8 @@ __all__ = ["POLICIES", "RULES"]
 RULES = tuple(
     rule
     for module in (
-        budgets, exposure, models, model_server, gpus, images, secrets, resources, pod_security_baseline, pod_security_restricted
+        budgets, models, model_server, model_network, gpus, exposure, images, secrets, pod_security_baseline, pod_security_restricted,
+        containers, resources, service_accounts, namespaces, availability, rbac,
     )
     for rule in module.RULES
 )
