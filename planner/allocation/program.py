@@ -1,0 +1,61 @@
+"""A mixed-integer program as plain arrays, so that any solver can be given the same one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["INFINITY", "Program", "ProgramBuilder"]
+
+INFINITY = float("inf")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Program:
+    """Minimise ``cost @ x`` with ``row_lower <= A @ x <= row_upper`` and ``lower <= x <= upper``; A in compressed rows."""
+
+    cost: NDArray[np.float64]
+    lower: NDArray[np.float64]
+    upper: NDArray[np.float64]
+    integer: NDArray[np.bool_]
+    row_lower: NDArray[np.float64]
+    row_upper: NDArray[np.float64]
+    starts: NDArray[np.int32]
+    indices: NDArray[np.int32]
+    values: NDArray[np.float64]
+
+
+class ProgramBuilder:
+    """Collects columns and rows one at a time."""
+
+    def __init__(self) -> None:
+        self._columns: list[tuple[float, float, float, bool]] = []
+        self._bounds: list[tuple[float, float]] = []
+        self._starts: list[int] = [0]
+        self._indices: list[int] = []
+        self._values: list[float] = []
+
+    def column(self, *, cost: float = 0.0, lower: float = 0.0, upper: float = INFINITY, integer: bool = False) -> int:
+        """Add a column; its index is returned."""
+        self._columns.append((cost, lower, upper, integer))
+        return len(self._columns) - 1
+
+    def row(self, columns: Sequence[int], values: Sequence[float], *, lower: float = -INFINITY, upper: float = INFINITY) -> None:
+        """Add ``lower <= sum(values * columns) <= upper``."""
+        self._indices.extend(columns)
+        self._values.extend(values)
+        self._starts.append(len(self._indices))
+        self._bounds.append((lower, upper))
+
+    def build(self) -> Program:
+        """The program as arrays."""
+        columns = np.array(self._columns, dtype=np.float64).reshape(-1, 4)
+        bounds = np.array(self._bounds, dtype=np.float64).reshape(-1, 2)
+        return Program(
+            cost=columns[:, 0], lower=columns[:, 1], upper=columns[:, 2], integer=columns[:, 3] > 0,
+            row_lower=bounds[:, 0], row_upper=bounds[:, 1], starts=np.array(self._starts, dtype=np.int32),
+            indices=np.array(self._indices, dtype=np.int32), values=np.array(self._values, dtype=np.float64),
+        )  # fmt: skip
