@@ -85,8 +85,8 @@ class MemoryEstimate:
     layout: KvLayout
 
     def sequences_of(self, tokens: int) -> int:
-        """Sequences of that many tokens that the cache holds at once."""
-        return self.blocks // self.layout.blocks_per_sequence(max(1, tokens))
+        """Sequences of that many tokens that the cache holds while they are answered."""
+        return self.blocks // self.layout.blocks_per_sequence(max(1, tokens), resident=True)
 
 
 def estimate_memory(model: ModelSpec, gpu: Gpu, serving: Serving | None = None) -> MemoryEstimate:

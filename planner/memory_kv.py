@@ -30,7 +30,8 @@ class KvLayout:
         block_bytes: bytes of one block over the layers of a group.
         full_groups: groups with full attention.
         other_groups: groups with a sliding window or a recurrent state.
-        other_blocks: blocks per sequence in each of those at most.
+        other_blocks: blocks per sequence in each of those at most, while its prompt is processed.
+        other_resident: the same while it is answered: what has left the window is given back.
     """
 
     block_tokens: int
@@ -38,11 +39,13 @@ class KvLayout:
     full_groups: int
     other_groups: int
     other_blocks: int
+    other_resident: int
 
-    def blocks_per_sequence(self, tokens: int) -> int:
-        """Blocks that a sequence of that many tokens occupies."""
+    def blocks_per_sequence(self, tokens: int, *, resident: bool = False) -> int:
+        """Blocks that a sequence of that many tokens occupies at most, or (``resident``) once it is being answered."""
         growing = math.ceil(tokens / self.block_tokens)
-        return self.full_groups * growing + self.other_groups * min(self.other_blocks, growing + 1)
+        other = self.other_resident if resident else self.other_blocks
+        return self.full_groups * growing + self.other_groups * min(other, growing + 1)
 
 
 def kv_bytes_per_token(model: ModelSpec, *, kv_bytes: float = 2.0, tensor_parallel: int = 1) -> float:
@@ -76,21 +79,24 @@ def kv_layout(
             full_groups=1,
             other_groups=0,
             other_blocks=0,
+            other_resident=0,
         )
     size = _group_size(full, other)
     if model.attention == "hybrid":
         state = model.state_kib * 1024 / tensor_parallel
         block_tokens = max(1, math.ceil(state / token / _BLOCK_TOKENS)) * _BLOCK_TOKENS
-        other_blocks = engine.state_blocks
+        other_blocks = other_resident = engine.state_blocks
     else:
         block_tokens = _BLOCK_TOKENS
         other_blocks = math.ceil((model.window_tokens - 1 + batched_tokens) / _BLOCK_TOKENS) + 1
+        other_resident = math.ceil(model.window_tokens / _BLOCK_TOKENS) + 1
     return KvLayout(
         block_tokens=block_tokens,
         block_bytes=block_tokens * token * size,
         full_groups=math.ceil(full / size),
         other_groups=math.ceil(other / size),
         other_blocks=other_blocks,
+        other_resident=other_resident,
     )
 
 
