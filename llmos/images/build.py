@@ -13,12 +13,12 @@ from pathlib import Path
 from llmos.images.base import ensure_base, known_base
 from llmos.images.builder import Recipe, build_and_push
 from llmos.images.context import context_key
-from llmos.images.engine import ensure_engine
+from llmos.images.engine import check_engine, ensure_engine
 from llmos.images.registry import Registry, ensure_registry, find_registry, is_digest
 from llmos.paths import cache_dir
 from planner.faults import EnvironmentFault, Fault, UserFault
 
-__all__ = ["BuiltImage", "build", "unchanged"]
+__all__ = ["BuiltImage", "build", "check", "unchanged"]
 
 _BASE_LINE = re.compile(r"^\s*ARG\s+BASE_IMAGE=[\"']?([^\s\"']+)", re.MULTILINE | re.IGNORECASE)
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
@@ -77,7 +77,7 @@ def build(
         context=context, dockerfile=dockerfile or context / "Dockerfile", repository=repository,
         platforms=tuple(platforms), build_args=dict(build_args or {}), secrets=dict(secrets or {}), install=install,
     )  # fmt: skip
-    _refuse_missing(recipe)
+    _refuse_missing(context, recipe.dockerfile, where=recipe.where)
     last = _Record.read(repository)
     if _names_a_host(repository):
         record = _build_elsewhere(recipe)
@@ -111,6 +111,24 @@ def unchanged(
         return None
     same = _key(_with_base(recipe, base.ref if base else None)) == last.key
     return last.digest if same and registry.has(repository, last.digest) else None
+
+
+def check(
+    *,
+    context: Path,
+    repository: str,
+    platforms: Sequence[str] = (),
+    build_args: Mapping[str, str] | None = None,
+    install: bool = True,
+) -> None:
+    """Raise at once what ``build`` would raise for want of a build folder, an engine or a package; changes nothing.
+
+    For use before anything else is started. Arguments as for ``build``.
+    """
+    dockerfile = context / "Dockerfile"
+    _refuse_missing(context, dockerfile, where=f"image `{repository}`")
+    if unchanged(context=context, repository=repository, platforms=platforms, build_args=build_args) is None:
+        check_engine(install=install, why=f"building the image `{repository}`")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,15 +196,15 @@ def _build_elsewhere(recipe: Recipe) -> _Record:
     return _Record(key=key, digest=digest)
 
 
-def _refuse_missing(recipe: Recipe) -> None:
-    if not recipe.context.is_dir():
-        what = f"the build folder {recipe.context} does not exist"
+def _refuse_missing(context: Path, dockerfile: Path, *, where: str) -> None:
+    if not context.is_dir():
+        what = f"the build folder {context} does not exist"
         fix = "correct the path behind `build:`, or name an image by `ref:`"
-        raise UserFault(Fault(what=what, where=recipe.where, nearest=_similar_folder(recipe.context), fix=fix))
-    if not recipe.dockerfile.is_file():
-        what = f"there is no {recipe.dockerfile.name} in {recipe.dockerfile.parent}"
+        raise UserFault(Fault(what=what, where=where, nearest=_similar_folder(context), fix=fix))
+    if not dockerfile.is_file():
+        what = f"there is no {dockerfile.name} in {dockerfile.parent}"
         fix = "write one, or point `build:` at the folder that has it"
-        raise UserFault(Fault(what=what, where=recipe.where, fix=fix))
+        raise UserFault(Fault(what=what, where=where, fix=fix))
 
 
 def _similar_folder(context: Path) -> str:

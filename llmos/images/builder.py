@@ -68,14 +68,19 @@ def build_and_push(recipe: Recipe, *, engine: Engine, target: str) -> str:
 
 
 def failing_step(said: str) -> tuple[str, list[str]] | None:
-    """The step at which a build failed and what that step printed last; None when it failed before any step ran."""
-    # Plain progress quotes the failed step once more at the end, between two rules.
-    quoted = re.search(r"^-{6,}\n > (.+?):?\n(.*?)^-{6,}$", said, re.MULTILINE | re.DOTALL)
-    if quoted:
-        lines = [re.sub(r"^(#\d+ )?[\d.]+ ", "", line) for line in quoted[2].strip().splitlines()]
-        return quoted[1], lines[-8:]
-    solved = re.search(r"^(?:ERROR: )?failed to (?:solve|build)[^:]*: (.+)$", said, re.MULTILINE)
-    return (solved[1], []) if solved else None
+    """The step at which a build failed and the last it said; None when it failed before any step ran.
+
+    Reads BuildKit's plain progress, where ``#5 [2/2] RUN make`` opens step 5, ``#5 0.31 …`` is a line that it printed
+    after 0.31 s, and ``#5 ERROR: …`` is its end.
+    """
+    failed = re.search(r"^#(\d+) ERROR: (.+)$", said, re.MULTILINE)
+    if failed is None:
+        solved = re.search(r"^(?:ERROR: )?failed to (?:solve|build).*?: (.+)$", said, re.MULTILINE)
+        return ("reading the Dockerfile", [solved[1]]) if solved else None
+    number, error = failed.groups()
+    title = re.search(rf"^#{number} (\[.+)$", said, re.MULTILINE)
+    printed = re.findall(rf"^#{number} [\d.]+ (.+)$", said, re.MULTILINE)
+    return title[1] if title else f"step {number}", [*printed[-8:], error]
 
 
 def _command(recipe: Recipe, *, folder: Path, buildx: bool) -> list[str]:
@@ -110,7 +115,10 @@ def _failure(recipe: Recipe, said: str) -> UserFault | EnvironmentFault:
         fix = "read what Docker says, remove the cause, then run the command again"
         return EnvironmentFault(Fault(what=f"the build did not start:\n    {last}", where=recipe.where, fix=fix))
     title, printed = failed
-    what = "\n    ".join([f"the build failed at `{title}`", *printed])
+    what = "\n    ".join([f"the build failed at `{title}`:", *printed])
+    if title.startswith("[internal] load metadata for"):
+        fix = "name a base image that this machine can pull; `ARG BASE_IMAGE=python:…` is provided where it cannot"
+        return EnvironmentFault(Fault(what=what, where=recipe.where, fix=fix))
     fix = f"correct {recipe.dockerfile}, or what this step needs, then run the command again"
     return UserFault(Fault(what=what, where=recipe.where, fix=fix))
 

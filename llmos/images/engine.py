@@ -17,7 +17,7 @@ from llmos.images import own_engine
 from llmos.process import run
 from planner.faults import EnvironmentFault, Fault
 
-__all__ = ["Engine", "ensure_engine", "find_engine", "stop_engine"]
+__all__ = ["Engine", "check_engine", "ensure_engine", "find_engine", "missing_packages", "stop_engine"]
 
 _WHERE = "Docker engine"
 _ANSWER_SECONDS = 15
@@ -96,8 +96,9 @@ def ensure_engine(*, install: bool, why: str) -> Engine:
     if engine is not None:
         return engine
     _refuse_where_none_can_be_started(why)
-    if not own_engine.program() or not _clients():
-        packages.ensure(["docker.io"], install=install, why=f"{why} (no Docker engine answers)")
+    needed = missing_packages()
+    if needed:
+        packages.ensure(needed, install=install, why=f"{why} (no Docker engine answers)")
         if not _clients():  # Newer releases of Debian ship the client and its BuildKit plugin on their own.
             packages.ensure(["docker-cli", "docker-buildx"], install=install, why=why)
         engine = find_engine()  # Where systemd runs, installing the package has started the machine's own engine.
@@ -112,6 +113,20 @@ def ensure_engine(*, install: bool, why: str) -> Engine:
     return engine
 
 
+def check_engine(*, install: bool, why: str) -> None:
+    """Raise what ``ensure_engine`` would raise for want of an engine or a package; installs and starts nothing."""
+    if find_engine() is not None:
+        return
+    _refuse_where_none_can_be_started(why)
+    if not install:
+        packages.ensure(missing_packages(), install=False, why=f"{why} (no Docker engine answers)")
+
+
+def missing_packages() -> list[str]:
+    """Debian packages that starting an engine of our own takes and this machine lacks."""
+    return [] if own_engine.program() and _clients() else ["docker.io"]
+
+
 def stop_engine() -> bool:
     """Stop our own engine and take down its mounts and bridge; False when it was not running. Others are left alone."""
     return own_engine.stop()
@@ -122,15 +137,15 @@ _BUILDX_FIX = "install the buildx plugin of your Docker client (package `docker-
 
 def _refuse_where_none_can_be_started(why: str) -> None:
     where = f"{_WHERE} for {why}"
+    plain = [client for client in _programs() if _server_version(client, None)]
+    if plain:
+        what = f"`{plain[0]}` cannot build with BuildKit: its buildx plugin is missing"
+        raise EnvironmentFault(Fault(what=what, where=where, fix=_BUILDX_FIX))
     chosen = next((name for name in ("DOCKER_HOST", "DOCKER_CONTEXT") if name in os.environ), None)
     if chosen:
         what = f"no Docker engine answers at {chosen}={os.environ[chosen]}"
         fix = f"start that engine, or unset {chosen} to use the default one"
         raise EnvironmentFault(Fault(what=what, where=where, fix=fix))
-    plain = [client for client in _programs() if _server_version(client, None)]
-    if plain:
-        what = f"`{plain[0]}` cannot build with BuildKit: its buildx plugin is missing"
-        raise EnvironmentFault(Fault(what=what, where=where, fix=_BUILDX_FIX))
     if sys.platform != "linux":
         fix = "start Docker Desktop (or another Docker engine), then run the command again"
         raise EnvironmentFault(Fault(what="no Docker engine answers", where=where, fix=fix))

@@ -18,6 +18,7 @@ from pathlib import Path
 from llmos import packages
 from llmos.console import note
 from llmos.daemons import Daemon
+from llmos.images.engine import find_engine, missing_packages
 from llmos.paths import cache_dir
 from planner.faults import EnvironmentFault, Fault
 
@@ -130,7 +131,9 @@ def ensure_registry(*, install: bool) -> Registry:
     if registry is not None:
         return registry
     if shutil.which("docker-registry") is None:
-        packages.ensure(["docker-registry"], install=install, why="the local image registry")
+        # With what an engine will need next, so that one apt-get line, or one message, names everything.
+        needed = ["docker-registry", *([] if find_engine() else missing_packages())]
+        packages.ensure(needed, install=install, why="building images and keeping them in a local registry")
     daemon = _daemon()
     if not daemon.running():
         _configure()
