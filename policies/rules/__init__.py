@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from . import (
     availability,
+    aws_access,
+    aws_cluster,
+    aws_machines,
+    aws_registry,
+    aws_storage,
     budgets,
     containers,
     exposure,
@@ -13,6 +18,7 @@ from . import (
     model_server,
     models,
     namespaces,
+    opaque,
     pod_security_baseline,
     pod_security_restricted,
     rbac,
@@ -30,6 +36,7 @@ RULES = tuple(
     for module in (
         budgets, models, model_server, model_network, gpus, exposure, images, secrets, pod_security_baseline, pod_security_restricted,
         containers, resources, service_accounts, namespaces, availability, rbac,
+        aws_registry, aws_cluster, aws_machines, aws_access, aws_storage, opaque,
     )
     for rule in module.RULES
 )

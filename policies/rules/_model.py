@@ -25,12 +25,21 @@ _NEVER_PODS = {"ConfigMap", "Secret", "CustomResourceDefinition"}
 
 @dataclass(frozen=True, kw_only=True)
 class Resource:
-    """One resource as the engine presents it. ``type`` is a Pulumi token, e.g. ``kubernetes:apps/v1:Deployment``."""
+    """One resource as the engine presents it.
+
+    Attributes:
+        type: Pulumi token, e.g. ``kubernetes:apps/v1:Deployment``.
+        urn: unique in the stack.
+        name: logical name.
+        root: its properties.
+        dependencies: URNs of what it was made from; empty outside stack rules.
+    """
 
     type: str
     urn: str
     name: str
     root: Node
+    dependencies: tuple[str, ...] = ()
 
     @property
     def object(self) -> str:

@@ -98,7 +98,10 @@ def _resource(args: ResourceValidationArgs | PolicyResource) -> Resource:
     """The resource as rules see it, made once for all rules."""
     shelf = _shelf(args.props)
     if args.urn not in shelf:
-        shelf[args.urn] = Resource(type=args.resource_type, urn=args.urn, name=args.name, root=Node(plain(args.props)))
+        shelf[args.urn] = Resource(
+            type=args.resource_type, urn=args.urn, name=args.name, root=Node(plain(args.props)),
+            dependencies=tuple(found.urn for found in getattr(args, "dependencies", ())),
+        )
     return shelf[args.urn]
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
-from ._model import Pod
+from ._assign import assign, keys_of
+from ._model import Pod, Resource
 from ._rule import Check, Context, Rule, Violation, each_pod
 from .pod_security_baseline import VERSION, annotate, proc_mount, relaxed_for_user_namespace, security_contexts
 
@@ -94,6 +96,27 @@ def _proc_mount(pod: Pod, context: Context) -> Iterable[Violation]:
         yield from proc_mount(pod, context)
 
 
+def _harden(resource: Resource, properties: Any) -> Mapping[str, Any] | None:
+    """Set what is merely missing and breaks nothing: no privilege escalation, the runtime's own seccomp filter.
+
+    Values that somebody chose stay as they are, and are refused; dropping capabilities could break a program.
+    """
+    changed = False
+    for pod in each_pod(resource):
+        if pod.is_windows:
+            continue
+        profile = pod.spec.get("securityContext", "seccompProfile")
+        if not profile.exists:
+            assign(properties, (*keys_of(profile.path), "type"), "RuntimeDefault")
+            changed = True
+        for container in pod.containers:
+            node = container.security.get("allowPrivilegeEscalation")
+            if not node.exists:
+                assign(properties, keys_of(node.path), False)
+                changed = True
+    return properties if changed else None
+
+
 _CONTROLS: dict[str, Check] = {
     "allowPrivilegeEscalation": _privilege_escalation,
     "capabilities_restricted": _capabilities,
@@ -119,5 +142,6 @@ RULES = (
         cells=each_pod,
         checks=tuple(annotate("restricted", control, check) for control, check in _CONTROLS.items()),
         options={"kubernetes_version": VERSION},
+        remediate=_harden,
     ),
 )
