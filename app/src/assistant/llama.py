@@ -68,7 +68,7 @@ def start(options: LlamaOptions) -> LlamaServer:
     params.endpoint_slots = False  # would show prompts of others
     params.ui = False
     params.fit_params = False
-    params.verbosity = 1  # errors; the next level logs details of requests
+    params.verbosity = 0  # its errors quote requests; callers get them anyway
     try:
         return xllamacpp.Server(params)
     except RuntimeError as error:

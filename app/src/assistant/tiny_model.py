@@ -22,8 +22,9 @@ _SEED = 20_24
 _LAYERS, _WIDTH, _HEADS, _INNER = 2, 64, 4, 128
 _CONTEXT_TOKENS = 131_072
 _SPECIAL = (b"<unk>", b"<s>", b"</s>")
-_VOCABULARY = len(_SPECIAL) + 256
-_PRINTABLE = slice(len(_SPECIAL) + 0x20, len(_SPECIAL) + 0x7F)
+_BLANK = "▁".encode()  # this kind of tokenizer writes blanks so, which as bytes would be three tokens each
+_VOCABULARY = len(_SPECIAL) + 256 + 1
+_PRINTABLE = [*range(len(_SPECIAL) + 0x20, len(_SPECIAL) + 0x7F), _VOCABULARY - 1]
 # Channel 0 carries a constant through all layers. Its weight in the output keeps everything but printable ASCII out of
 # reach: bytes at random would not be UTF-8, and an end-of-text token at random would make lengths vary.
 _CONSTANT, _BARRIER = 4.0, -40.0
@@ -58,13 +59,14 @@ def _add_tokenizer(writer: gguf.GGUFWriter) -> None:
     writer.add_vocab_size(_VOCABULARY)
     writer.add_tokenizer_model("llama")
     writer.add_tokenizer_pre("default")
-    writer.add_token_list([*_SPECIAL, *(f"<0x{byte:02X}>".encode() for byte in range(256))])
+    writer.add_token_list([*_SPECIAL, *(f"<0x{byte:02X}>".encode() for byte in range(256)), _BLANK])
     writer.add_token_scores([0.0] * _VOCABULARY)
-    writer.add_token_types([kinds.UNKNOWN, kinds.CONTROL, kinds.CONTROL, *[kinds.BYTE] * 256])
+    writer.add_token_types([kinds.UNKNOWN, kinds.CONTROL, kinds.CONTROL, *[kinds.BYTE] * 256, kinds.NORMAL])
     writer.add_unk_token_id(0)
     writer.add_bos_token_id(1)
     writer.add_eos_token_id(2)
     writer.add_add_bos_token(True)
+    writer.add_add_space_prefix(False)
     writer.add_chat_template(_CHAT_TEMPLATE)
 
 
