@@ -33,13 +33,12 @@ _STORAGE_CLASS = {
 def apply(folder: Path, *, kubectl: Path, karpenter_crds: Path) -> None:
     """Create nodes, storage class and Karpenter's resource types, or bring them back to what they should be."""
     command = [kubectl, "--kubeconfig", folder / "kubeconfig.yaml"]
-    where = "embedded cluster"
     items = [_STORAGE_CLASS, *(_node(*node) for node in BASE_NODES.items())]
-    objects = json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
-    # The nodes' status is written with them: only a kubelet could add it later, and there is none.
-    run([*command, "apply", "--server-side", "--force-conflicts", "-f", "-"], stdin=objects, where=where)
-    run([*command, "apply", "--server-side", "--force-conflicts", "-f", karpenter_crds], where=where)
-    run([*command, "wait", "--for=condition=Established", "--timeout=30s", "-f", karpenter_crds], where=where)
+    # The nodes' status is written with them: only a kubelet could add it later, and there is none. Validation by the
+    # client would fetch the whole API schema from a server that is still busy putting it together.
+    words = ["apply", "--server-side", "--force-conflicts", "--validate=false", "-f", "-", "-f", karpenter_crds]
+    run([*command, *words], stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
+    run([*command, "wait", "--for=condition=Established", "--timeout=60s", "-f", karpenter_crds])
 
 
 def _node(name: str, zone: str) -> dict:

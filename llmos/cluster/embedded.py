@@ -134,7 +134,8 @@ def _restart(name: str, record: Record, *, install: bool, progress: Progress) ->
 
 def _fill(name: str, record: Record) -> None:
     folder = cluster_folder(name)
-    contents.apply(folder, kubectl=record.binaries.kubectl, karpenter_crds=record.binaries.karpenter_crds)
+    if not contents.BASE_NODES.keys() <= (_nodes(name, record) or {}).keys():
+        contents.apply(folder, kubectl=record.binaries.kubectl, karpenter_crds=record.binaries.karpenter_crds)
     karpenter.ensure_running(folder, binaries=record.binaries, ports=record.ports)
     if not wait_until(lambda: _is_up(name, record), timeout_seconds=_READY_SECONDS):
         stopped = [process.name for process in states(folder) if not process.running]
