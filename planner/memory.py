@@ -67,6 +67,8 @@ class MemoryEstimate:
         max_sequences: sequences of that length at once, at most the engine's limit.
         fits: one sequence of that length can be served.
         reason: why it does not fit; empty when it does.
+        sequence_limit: most sequences of a step, whatever their length.
+        batched_tokens: most tokens of a step.
         blocks: blocks of the cache.
         layout: what a block holds.
     """
@@ -81,6 +83,8 @@ class MemoryEstimate:
     max_sequences: int
     fits: bool
     reason: str
+    sequence_limit: int
+    batched_tokens: int
     blocks: int
     layout: KvLayout
 
@@ -129,6 +133,8 @@ def estimate_memory(model: ModelSpec, gpu: Gpu, serving: Serving | None = None) 
         max_sequences=min(held, sequences),
         fits=held > 0,
         reason="" if held else _reason(weights, kv, budget, needed * layout.block_bytes / GIB, context),
+        sequence_limit=sequences,
+        batched_tokens=tokens,
         blocks=blocks,
         layout=layout,
     )

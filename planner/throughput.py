@@ -87,4 +87,4 @@ def closed_loop(
     tpot = step + efficiencies.interference * others / output_tokens
     waiting = (users / running - 1) * output_tokens * tpot
     ttft = efficiencies.prefill_step_ms + step + prefill + efficiencies.queueing * others + waiting
-    return Latency(ttft_ms=ttft, tpot_ms=tpot)
+    return Latency(ttft_ms=float(ttft), tpot_ms=float(tpot))

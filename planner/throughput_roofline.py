@@ -9,11 +9,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from planner.catalogue import Gpu, ModelSpec, Precision
 from planner.memory_kv import kv_bytes_per_token
 from planner.memory_weights import BYTES_PER_WEIGHT, GIB, weight_gib
 
-__all__ = ["Efficiencies", "Setup", "decode_ms", "prefill_ms"]
+__all__ = ["Efficiencies", "Number", "Setup", "decode_ms", "prefill_ms"]
+
+Number = float | np.ndarray
+"""One value, or an array of them: every formula here works element by element."""
 
 _HALF = 2.0
 
@@ -87,24 +92,24 @@ class Setup:
         return self.expert_parallel or self.tensor_parallel * self.data_parallel
 
 
-def decode_ms(setup: Setup, efficiencies: Efficiencies, *, sequences: float, context_tokens: float) -> float:
+def decode_ms(setup: Setup, efficiencies: Efficiencies, *, sequences: Number, context_tokens: Number) -> Number:
     """One token for each of that many sequences (per data-parallel group) of that length."""
     reading = _reading_ms(setup, efficiencies, tokens=sequences) + _cache_ms(
         setup, efficiencies, sequences=sequences, context_tokens=context_tokens
     )
     computing = _computing_ms(setup, efficiencies, tokens=sequences)
     fixed = (efficiencies.step_us + efficiencies.sequence_us * sequences) / 1e3
-    return max(reading, computing) + _layers_ms(setup, efficiencies, tokens=sequences) + fixed
+    return np.maximum(reading, computing) + _layers_ms(setup, efficiencies, tokens=sequences) + fixed
 
 
-def prefill_ms(setup: Setup, efficiencies: Efficiencies, *, tokens: float) -> float:
+def prefill_ms(setup: Setup, efficiencies: Efficiencies, *, tokens: Number) -> Number:
     """One prompt of that many tokens alone."""
     reading = _reading_ms(setup, efficiencies, tokens=tokens)
     computing = _computing_ms(setup, efficiencies, tokens=tokens) + _attention_ms(setup, efficiencies, tokens=tokens)
-    return max(reading, computing) + _layers_ms(setup, efficiencies, tokens=tokens)
+    return np.maximum(reading, computing) + _layers_ms(setup, efficiencies, tokens=tokens)
 
 
-def _reading_ms(setup: Setup, efficiencies: Efficiencies, *, tokens: float) -> float:
+def _reading_ms(setup: Setup, efficiencies: Efficiencies, *, tokens: Number) -> Number:
     """Dense weights once; of the experts those that at least one of the tokens is routed to."""
     expert, dense = _weight_bytes(setup)
     per_second = setup.gpu.bandwidth_gb_per_second * 1e9
@@ -117,19 +122,19 @@ def _reading_ms(setup: Setup, efficiencies: Efficiencies, *, tokens: float) -> f
     return milliseconds + expert * (1 - idle) / setup.expert_ranks / (per_second * efficiencies.expert_memory) * 1e3
 
 
-def _cache_ms(setup: Setup, efficiencies: Efficiencies, *, sequences: float, context_tokens: float) -> float:
+def _cache_ms(setup: Setup, efficiencies: Efficiencies, *, sequences: Number, context_tokens: Number) -> Number:
     model = setup.model
     token = kv_bytes_per_token(model, kv_bytes=setup.kv_bytes, tensor_parallel=setup.tensor_parallel)
     held = model.full_layers * context_tokens
     if model.attention == "sliding":
-        held += (model.layers - model.full_layers) * min(context_tokens, model.window_tokens)
+        held += (model.layers - model.full_layers) * np.minimum(context_tokens, model.window_tokens)
     # A recurrent state is read and written in every step.
     state = 2 * model.state_layers * model.state_kib * 1024 / setup.tensor_parallel
     per_second = setup.gpu.bandwidth_gb_per_second * 1e9 * efficiencies.cache
     return sequences * (token * held + state) / per_second * 1e3
 
 
-def _computing_ms(setup: Setup, efficiencies: Efficiencies, *, tokens: float) -> float:
+def _computing_ms(setup: Setup, efficiencies: Efficiencies, *, tokens: Number) -> Number:
     model, peak = setup.model, _peak(setup, efficiencies)
     expert = _active_expert_parameters(model)
     dense = max(0.0, model.active_b * 1e9 - expert)
@@ -138,17 +143,17 @@ def _computing_ms(setup: Setup, efficiencies: Efficiencies, *, tokens: float) ->
     return operations / peak * 1e3
 
 
-def _attention_ms(setup: Setup, efficiencies: Efficiencies, *, tokens: float) -> float:
+def _attention_ms(setup: Setup, efficiencies: Efficiencies, *, tokens: Number) -> Number:
     """Causal attention among the tokens of one prompt: 4 operations per pair, head and dimension, half of the pairs."""
     model = setup.model
     pairs = model.full_layers * tokens**2 / 2
     if model.attention == "sliding":
-        pairs += (model.layers - model.full_layers) * tokens * min(tokens / 2, model.window_tokens)
+        pairs += (model.layers - model.full_layers) * tokens * np.minimum(tokens / 2, model.window_tokens)
     operations = 4 * pairs * model.heads * model.head_dim / setup.tensor_parallel
     return operations / (setup.gpu.half_tflops * 1e12 * efficiencies.half) * 1e3
 
 
-def _layers_ms(setup: Setup, efficiencies: Efficiencies, *, tokens: float) -> float:
+def _layers_ms(setup: Setup, efficiencies: Efficiencies, *, tokens: Number) -> Number:
     """Launches and, with more than one GPU, two all-reduces per layer (ring: each GPU moves 2 (n-1)/n of the data)."""
     model = setup.model
     per_layer = efficiencies.layer_us + (efficiencies.expert_layer_us if model.experts else 0.0)
