@@ -1,9 +1,9 @@
 """Forecast error against the simple baselines, by rolling origin over the last three days of a rate history.
 
-``python3 -m benchmarks.forecast CSV`` (columns: service, t_seconds, req_per_s). For every bin of the last three days and
-every horizon, what `planner.demand` would have said that long before, from what was known then, is compared with what
-came. Zero bins are masked. The bar, one hour ahead: at most 0.95 of the best baseline's error on most services, and on
-none above 1.02.
+``python3 -m benchmarks.forecast CSV`` (columns: service, t_seconds, req_per_s). For every bin of the last three days
+and every horizon, what `planner.demand` would have said that long before, from what was known then, is compared with
+what came. Zero bins are masked. The bar, one hour ahead: at most 0.95 of the best baseline's error on most services,
+and on none above 1.02.
 """
 
 from __future__ import annotations
@@ -77,8 +77,9 @@ def main(arguments: list[str]) -> int:
             f"{row['over_best_baseline']:6.3f} {row['coverage_90']:6.3f}"
         )
     ratios = [float(row["over_best_baseline"]) for row in rows if row["horizon_seconds"] == BAR_HORIZON_SECONDS]
-    reached = sum(ratio <= BAR_MOST for ratio in ratios) > len(ratios) / 2 and max(ratios, default=0.0) <= BAR_NEVER
-    print(f"one hour ahead: {sum(r <= BAR_MOST for r in ratios)} of {len(ratios)} services at most {BAR_MOST} of the best")
+    below = sum(ratio <= BAR_MOST for ratio in ratios)
+    print(f"one hour ahead: {below} of {len(ratios)} services at most {BAR_MOST} of the best baseline")
+    reached = below > len(ratios) / 2 and max(ratios) <= BAR_NEVER
     print(json.dumps({"benchmark": "forecast", "rows": rows, "reached": reached}))
     return 0 if reached else 1
 

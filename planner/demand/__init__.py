@@ -4,14 +4,20 @@ from planner.demand.accuracy import Accuracy
 from planner.demand.forecast import Forecast, forecast
 from planner.demand.history import History
 from planner.demand.reading import RequestTrace, read_history, read_requests
+from planner.demand.schedule import Schedule, minimum_replicas
 from planner.demand.table import series_names
+from planner.demand.triggers import hpa_minimum_changes, keda_cron_triggers
 
 __all__ = [
     "Accuracy",
     "Forecast",
     "History",
     "RequestTrace",
+    "Schedule",
     "forecast",
+    "hpa_minimum_changes",
+    "keda_cron_triggers",
+    "minimum_replicas",
     "read_history",
     "read_requests",
     "series_names",

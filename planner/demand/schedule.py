@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import numpy as np
+from numpy.typing import NDArray
 
 from planner.demand.forecast import Forecast
 from planner.demand.history import HOUR_SECONDS
@@ -16,6 +15,8 @@ from planner.faults import Fault, UserFault
 __all__ = ["HOURS_PER_WEEK", "Schedule", "minimum_replicas"]
 
 HOURS_PER_WEEK = 168
+# 1970 began on a Thursday.
+_HOURS_FROM_MONDAY_TO_1970 = 72
 # A division that should be whole may come out a hair above: 3.0000000001 replicas are three.
 _ROUNDING = 1e-9
 # What people read in a review. Raising some hours merges windows; more windows follow the demand more closely.
@@ -57,9 +58,9 @@ class Schedule:
         """What the schedule keeps running."""
         return sum(self.replicas)
 
-    def at(self, seconds: float) -> int:
-        """The minimum at a time in seconds since 1970 UTC."""
-        return self.replicas[hour_of_week(seconds)]
+    def at(self, seconds: NDArray[np.float64]) -> NDArray[np.int_]:
+        """The minimum at times in seconds since 1970 UTC."""
+        return np.array(self.replicas)[hours_of_week(np.asarray(seconds, dtype=float))]
 
     def describe(self) -> str:
         """One line per window, e.g. ``Mon-Fri 08:00-20:00  6``, and the rest."""
@@ -86,7 +87,7 @@ def minimum_replicas(
         forecast: a week or more of calendar time (hours of the week that it does not reach get its highest need).
         requests_per_second_per_replica: at the service's latency objective, above zero.
         quantile: one of the forecast's levels; 0.9 by default: a reactive scaler stands behind the schedule.
-        floor: least replicas at any time.
+        floor: least replicas at any time, at least 1 (scaling to zero is not a matter of a schedule).
         ceiling: most replicas at any time; none by default. Where it binds, the demand is not covered.
         most_windows: windows to read and review; fewer cover the same demand with more replica-hours.
 
@@ -95,8 +96,8 @@ def minimum_replicas(
     """
     if not requests_per_second_per_replica > 0:
         raise ValueError(f"requests_per_second_per_replica must be above 0, got {requests_per_second_per_replica}")
-    if ceiling is not None and ceiling < floor:
-        raise ValueError(f"ceiling {ceiling} is below floor {floor}")
+    if floor < 1 or (ceiling is not None and ceiling < floor):
+        raise ValueError(f"floor must be at least 1 and at most the ceiling, got {floor} and {ceiling}")
     if not forecast.anchored:
         raise UserFault(
             Fault(
@@ -106,16 +107,13 @@ def minimum_replicas(
             )
         )
     demand = forecast.quantile(quantile)
-    needed: list[int | None] = [None] * HOURS_PER_WEEK
+    replicas = np.ceil(demand / requests_per_second_per_replica - _ROUNDING).clip(floor, ceiling).astype(int)
     starts = forecast.start_seconds + np.arange(demand.size) * forecast.bin_seconds
-    for start, rate in zip(starts.tolist(), demand.tolist(), strict=True):
-        replicas = max(floor, math.ceil(rate / requests_per_second_per_replica - _ROUNDING))
-        replicas = replicas if ceiling is None else min(replicas, ceiling)
-        for hour in range(int(start // HOUR_SECONDS), int(-(-(start + forecast.bin_seconds) // HOUR_SECONDS))):
-            slot = hour_of_week(hour * HOUR_SECONDS)
-            needed[slot] = max(needed[slot] or 0, replicas)
-    highest = max(value for value in needed if value is not None)
-    complete = tuple(highest if value is None else value for value in needed)
+    needed = np.zeros(HOURS_PER_WEEK, dtype=int)
+    # A bin may reach over several hours of the week; its demand holds in each of them.
+    for offset in range(0, forecast.bin_seconds, min(forecast.bin_seconds, HOUR_SECONDS)):
+        np.maximum.at(needed, hours_of_week(starts + offset), replicas)
+    complete = tuple(np.where(needed > 0, needed, needed.max()).tolist())
     base, windows = windows_of(complete, most_windows=most_windows)
     return Schedule(
         name=forecast.name,
@@ -127,7 +125,6 @@ def minimum_replicas(
     )
 
 
-def hour_of_week(seconds: float) -> int:
-    """Hours since Monday 00:00 UTC, 0..167."""
-    moment = datetime.fromtimestamp(seconds, tz=UTC)
-    return moment.weekday() * 24 + moment.hour
+def hours_of_week(seconds: NDArray[np.float64]) -> NDArray[np.int_]:
+    """Hours since Monday 00:00 UTC, 0..167, of times in seconds since 1970."""
+    return ((seconds // HOUR_SECONDS).astype(int) + _HOURS_FROM_MONDAY_TO_1970) % HOURS_PER_WEEK
