@@ -89,14 +89,14 @@ def _obtain(
     built: dict[Program, Path] = {}
     kwokctl = found.get(KWOKCTL) or _cached(KWOKCTL)
     if kwokctl is None:
-        go = gobuild.require_go()
+        go = gobuild.require_go(programs=len(missing))
         kwokctl = built[KWOKCTL] = gobuild.build(KWOKCTL, go=go, progress=progress)
     rest = [program for program in missing if program not in built]
     fetched = downloads.fetch(rest, kwokctl=kwokctl, progress=progress)
-    for program in rest:
-        if program not in fetched:
-            go = go or gobuild.require_go()
-            built[program] = gobuild.build(program, go=go, progress=progress)
+    rest = [program for program in rest if program not in fetched]
+    if rest:
+        go = go or gobuild.require_go(programs=len(rest))
+        built |= {program: gobuild.build(program, go=go, progress=progress) for program in rest}
     return built
 
 

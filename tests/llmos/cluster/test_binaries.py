@@ -79,7 +79,7 @@ def test_missing_programs_are_downloaded_else_built_in_order(
         cached(cache, ETCD)
         return [ETCD]
 
-    monkeypatch.setattr(gobuild, "require_go", lambda: Path("go"))
+    monkeypatch.setattr(gobuild, "require_go", lambda *, programs: Path("go"))
     monkeypatch.setattr(gobuild, "build", build)
     monkeypatch.setattr(downloads, "fetch", fetch)
     cached(cache, KUBE_APISERVER)

@@ -120,19 +120,19 @@ def test_karpenters_resource_definitions_are_kept_beside_it(go: Path, cache: Pat
 
 
 def test_a_missing_or_old_go_is_refused(script: Script, cache: Path, go: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert gobuild.require_go() == go
+    assert gobuild.require_go(programs=1) == go
     monkeypatch.setenv("FAKE_GO_VERSION", "go1.19.8")
     with pytest.raises(EnvironmentFault, match=r"is go1\.19\.8, needed is Go 1\.24 or newer"):
-        gobuild.require_go()
+        gobuild.require_go(programs=1)
     go.unlink()
     with pytest.raises(EnvironmentFault, match=r"Go 1\.24 or newer was not found on PATH"):
-        gobuild.require_go()
+        gobuild.require_go(programs=1)
 
 
 def test_a_full_disk_is_noticed_before_the_build(go: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gobuild, "_FREE_GIB_NEEDED", 10**9)
-    with pytest.raises(EnvironmentFault, match=r"GiB free in .*, building needs 1000000000 GiB"):
-        gobuild.require_go()
+    monkeypatch.setattr(gobuild, "_GIB_PER_PROGRAM", 10**6)
+    with pytest.raises(EnvironmentFault, match=r"GiB free in .*, building needs 9e\+06 GiB"):
+        gobuild.require_go(programs=8)
 
 
 def test_file_names_carry_versions() -> None:
