@@ -29,6 +29,7 @@ machine = Machine(
     registry=local_registry(plan.registry.server) if local else "",
     base_image=os.environ.get("LLMOS_BASE_IMAGE", ""),
     ca_bundle=Path(ca_file).read_text(encoding="utf-8") if ca_file else "",
+    pip_config=os.environ.get("LLMOS_PIP_CONFIG", ""),
 )
 llm_stack = LlmStack("llm-stack", LlmStackArgs(plan=plan, machine=machine))
 for name, value in llm_stack.summary.items():

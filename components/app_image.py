@@ -22,6 +22,7 @@ class AppImageArgs:
         platforms: e.g. ``linux/amd64``.
         base_image: build argument ``BASE_IMAGE``; empty leaves it to the Dockerfile.
         ca_bundle: certificates of a company proxy as PEM text, given as build secret ``ca``; empty for none.
+        pip_config: a pip.conf that names a company's package index, given as build secret ``pip``; empty for none.
         local_engine: build with the Docker engine's own BuildKit instead of a builder container, whose image would
             have to be pulled from a public registry first.
     """
@@ -31,6 +32,7 @@ class AppImageArgs:
     platforms: tuple[str, ...]
     base_image: str = ""
     ca_bundle: str = ""
+    pip_config: str = ""
     local_engine: bool = False
 
 
@@ -50,6 +52,7 @@ class AppImage(Component):
     def __init__(self, name: str, args: AppImageArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts=opts)
         build_args = {"BASE_IMAGE": args.base_image} if args.base_image else {}
+        secrets = {"ca": args.ca_bundle, "pip": args.pip_config}
         image = docker_build.Image(
             name,
             context={"location": args.context},
@@ -57,7 +60,7 @@ class AppImage(Component):
             platforms=list(args.platforms),
             tags=[f"{args.repository}:latest"],
             build_args=build_args,
-            secrets={"ca": pulumi.Output.secret(args.ca_bundle)} if args.ca_bundle else {},
+            secrets={name: pulumi.Output.secret(text) for name, text in secrets.items() if text},
             push=True,
             build_on_preview=False,
             exec_=args.local_engine,

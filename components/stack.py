@@ -32,12 +32,14 @@ class Machine:
         registry: address of the local registry where it differs from the plan's; empty otherwise.
         base_image: base image for builds where the Dockerfile's own cannot be pulled; empty otherwise.
         ca_bundle: PEM text of a company's certificates for downloads during builds; empty for none.
+        pip_config: a pip.conf that names a company's package index for builds; empty for none.
     """
 
     kubeconfig: str = ""
     registry: str = ""
     base_image: str = ""
     ca_bundle: str = ""
+    pip_config: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +108,7 @@ class LlmStack(Component):
                     platforms=image.platforms,
                     base_image=image.base_image or self._machine.base_image,
                     ca_bundle=self._machine.ca_bundle,
+                    pip_config=self._machine.pip_config,
                     local_engine=self._plan.target == "local",
                 ),
                 self.child(),

@@ -26,6 +26,7 @@ _ACTIONS: dict[str, Action] = {
     "delete-replaced": "delete",
 }
 _DONE = {"create": "created", "update": "updated", "delete": "deleted"}
+_FROM_PATH = re.compile(r"^using \S+ from \$PATH")
 _COLOR = re.compile(r"<\{%.*?%\}>|\x1b\[[0-9;]*m")
 
 
@@ -100,7 +101,7 @@ class EventLog:
             found = Diagnostic(object=name, message=message)
             if found not in self.errors:
                 self.errors.append(found)
-        elif event.severity == "warning":
+        elif event.severity == "warning" and not _FROM_PATH.search(message):
             self._say(f"warning: {name}: {message}" if name else f"warning: {message}")
         elif event.severity == "info" and event.ephemeral:
             self._say(f"  {name}: {message}")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from llmos.engines.base import EngineRun
-from llmos.engines.pulumi_events import Diagnostic, EventLog, Violation
+from llmos.engines.pulumi_events import EventLog, Violation
 from planner.faults import EnvironmentFault, Fault, LlmosError, UserFault
 
 if TYPE_CHECKING:
@@ -66,11 +66,12 @@ _KNOWN = (
     ),
 )
 _NOISE = re.compile(
-    r"^(update failed|preview failed|destroy failed|refresh failed|Program run without the Pulumi engine available.*"
-    r"|Program failed with an unhandled exception:?|an unhandled error occurred:?)$"
+    r"^((update|preview|destroy|refresh) failed|Program failed with an unhandled exception:"
+    r"|an unhandled error occurred: program exited with non-zero exit code: \d+)$"
 )
-_OUR_FAULT = re.compile(r"planner\.faults\.(UserFault|EnvironmentFault): (.*)", re.DOTALL)
-_TRACE = re.compile(r"Traceback \(most recent call last\):.*\n(?=\S)", re.DOTALL)
+_TRACE = re.compile(r"Traceback \(most recent call last\):\n(?:[ \t].*\n)*")
+_STATED = re.compile(r"^(?P<where>\S.*?): (?P<what>.*(?:\n  .*)*?)\n  To fix: (?P<fix>.*)$", re.MULTILINE)
+"""A fault that the program printed: see ``planner.faults.Fault.__str__``."""
 _LONGEST = 1200
 
 
@@ -87,11 +88,11 @@ def explain(error: CommandError, log: EventLog, *, run: EngineRun, doing: str) -
     if broken:
         return UserFault(broken)
     where = f"{doing} of stack {run.stack}"
-    found = [(d.object or where, message) for d in log.errors if (message := _condense(d))]
+    found = [(d.object or where, message) for d in log.errors if (message := _condense(d.message))]
     if not found:
-        found = [(where, message) for message in _from_output(str(error))]
-    faults = [_fault(where=place, message=message) for place, message in found]
-    kind = UserFault if faults and all(user for _, user in faults) else EnvironmentFault
+        found = [(where, _from_output(str(error)))]
+    faults = [fault for place, message in found for fault in _faults(where=place, message=message)]
+    kind = UserFault if all(user for _, user in faults) else EnvironmentFault
     return kind([fault for fault, _ in faults])
 
 
@@ -108,27 +109,28 @@ def violations(found: Sequence[Violation]) -> list[Fault]:
     return faults
 
 
-def _condense(found: Diagnostic) -> str:
-    message = _TRACE.sub("", found.message).strip()
-    lines = [line for line in message.splitlines() if line.strip() and not _NOISE.match(line.strip())]
-    return "\n    ".join(lines)[:_LONGEST]
+def _condense(message: str) -> str:
+    """Without the engine's own frame around what went wrong, and without a traceback of the program."""
+    lines = [line for line in _TRACE.sub("", message).splitlines() if line.strip() and not _NOISE.match(line.strip())]
+    return "\n".join(lines)[:_LONGEST]
 
 
-def _from_output(said: str) -> list[str]:
-    """Error lines of a CLI that failed before its first event, e.g. for want of a backend."""
+def _from_output(said: str) -> str:
+    """The error of a CLI that failed before its first event, e.g. for want of a passphrase."""
     lines = [line.strip() for line in said.splitlines() if line.strip()]
-    start = next((index for index, line in enumerate(lines) if line.startswith("error:")), None)
-    if start is None:
-        return ["\n    ".join(lines[-6:])[:_LONGEST]]
-    return ["\n    ".join(lines[start:])[:_LONGEST].removeprefix("error:").strip()]
+    start = next((index for index, line in enumerate(lines) if line.startswith("error:")), -6)
+    return "\n".join(lines[start:])[:_LONGEST].removeprefix("error:").strip()
 
 
-def _fault(*, where: str, message: str) -> tuple[Fault, bool]:
-    ours = _OUR_FAULT.search(message)
-    if ours:
-        what, _, fix = ours.group(2).partition("To fix:")
-        return Fault(what=what.strip(), where=where, fix=fix.strip()), ours.group(1) == "UserFault"
+def _faults(*, where: str, message: str) -> list[tuple[Fault, bool]]:
+    """The faults in a message, each with whether it is the user's."""
+    stated = [
+        (Fault(where=match["where"], what=match["what"], fix=match["fix"]), True) for match in _STATED.finditer(message)
+    ]
+    if stated:
+        return stated
+    what = message.replace("\n", "\n    ")
     for known in _KNOWN:
         if re.search(known.pattern, message):
-            return Fault(what=message, where=where, fix=known.fix), known.user
-    return Fault(what=message, where=where, fix="run `pulumi preview --diff` for the engine's full output"), False
+            return [(Fault(what=what, where=where, fix=known.fix), known.user)]
+    return [(Fault(what=what, where=where, fix="see the reason above; then run the same command again"), False)]

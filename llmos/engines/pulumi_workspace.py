@@ -38,6 +38,21 @@ class PulumiWorkspace:
     env: dict[str, str]
     backend: str
 
+    def is_new_cluster(self, uid: str) -> bool:
+        """Whether another cluster than at the last `up` answers now; never with a backend of the user's own, whose
+        stack may have been deployed from elsewhere."""
+        file = self._cluster_file
+        return bool(uid) and not self.backend and file.exists() and file.read_text(encoding="utf-8") != uid
+
+    def remember_cluster(self, uid: str) -> None:
+        """Note which cluster the state is about."""
+        if uid and not self.backend:
+            self._cluster_file.write_text(uid, encoding="utf-8")
+
+    @property
+    def _cluster_file(self) -> Path:
+        return self.folder.parent / "cluster-uid"
+
 
 def prepare(run: EngineRun) -> PulumiWorkspace:
     """Write the working folder of a stack and choose where its state lives.

@@ -18,7 +18,7 @@ from llmos.images.registry import Registry, ensure_registry, find_registry, is_d
 from llmos.paths import cache_dir
 from planner.faults import EnvironmentFault, Fault, UserFault
 
-__all__ = ["BuiltImage", "build", "check", "unchanged"]
+__all__ = ["BuiltImage", "base_for", "build", "check", "unchanged"]
 
 _BASE_LINE = re.compile(r"^\s*ARG\s+BASE_IMAGE=[\"']?([^\s\"']+)", re.MULTILINE | re.IGNORECASE)
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
@@ -129,6 +129,26 @@ def check(
     _refuse_missing(context, dockerfile, where=f"image `{repository}`")
     if unchanged(context=context, repository=repository, platforms=platforms, build_args=build_args) is None:
         check_engine(install=install, why=f"building the image `{repository}`")
+
+
+def base_for(*, context: Path, platforms: Sequence[str] = (), make: bool, install: bool = True) -> str:
+    """The base image that ``build`` gives a Dockerfile, for those who build by other means; empty for its own.
+
+    ``make`` fetches or makes it; otherwise it is named only when the local registry has it already.
+    """
+    recipe = Recipe(
+        context=context, dockerfile=context / "Dockerfile", repository=context.name, platforms=tuple(platforms),
+        build_args={}, secrets={}, install=install,
+    )  # fmt: skip
+    wanted = _wanted_base(recipe)
+    registry = (ensure_registry(install=install) if make else find_registry()) if wanted else None
+    if wanted is None or registry is None:
+        return ""
+    base = known_base(wanted, registry=registry)
+    if base is None and make:
+        engine = ensure_engine(install=install, why=f"building the {recipe.where}")
+        base = ensure_base(wanted, engine=engine, registry=registry, install=install)
+    return base.ref if base else ""
 
 
 @dataclass(frozen=True, kw_only=True)

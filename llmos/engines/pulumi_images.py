@@ -1,0 +1,46 @@
+"""What image builds by the Pulumi CLI need to know of this machine; the kubectl engine builds by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from llmos.images import host
+from llmos.images.build import base_for
+from llmos.images.engine import ensure_engine, find_engine
+from planner.faults import EnvironmentFault, Fault
+
+__all__ = ["image_env"]
+
+_WHERE = "image builds by the pulumi engine"
+
+
+def image_env(contexts: Sequence[Path], *, platforms: Sequence[str] = (), make: bool, install: bool) -> dict[str, str]:
+    """Variables for ``EngineRun.env``: the Docker engine, the base image and the certificates of this machine.
+
+    Args:
+        contexts: the folders that are built; none gives no variables.
+        platforms: as in the stack file.
+        make: start an engine and make the base image where they are missing, as `up` does. A preview only names what
+            is there, so that it shows no change that is none.
+        install: whether missing Debian packages may be installed.
+
+    Raises:
+        EnvironmentFault: with ``make``: no Docker engine, base image or buildx plugin can be had.
+    """
+    if not contexts:
+        return {}
+    engine = ensure_engine(install=install, why="building images") if make else find_engine()
+    if engine and make and not engine.buildx:
+        what = "the Docker client has no buildx plugin, and the Pulumi provider builds through it"
+        fix = "install it (`docker-buildx` or `docker-buildx-plugin`), or take `--engine kubectl`"
+        raise EnvironmentFault(Fault(what=what, where=_WHERE, fix=fix))
+    bases = {base_for(context=context, platforms=platforms, make=make, install=install) for context in contexts}
+    ca_bundle = host.ca_bundle()
+    found = {
+        "DOCKER_HOST": engine.host if engine else None,
+        "LLMOS_BASE_IMAGE": min(bases) if len(bases) == 1 else None,
+        "LLMOS_CA_BUNDLE": str(ca_bundle) if ca_bundle else None,
+        "LLMOS_PIP_CONFIG": host.pip_configuration(),
+    }
+    return {name: value for name, value in found.items() if value}
