@@ -78,8 +78,7 @@ def ensure_base(reference: str, *, engine: Engine, registry: Registry, install: 
             ref = _import(root, engine=engine, registry=registry)
         origin = f"base image made from this machine's Debian packages, because {reference} cannot be pulled: {problem}"
         base = BaseImage(ref=ref, made=True, origin=origin)
-    _record(reference).parent.mkdir(parents=True, exist_ok=True)
-    _record(reference).write_text(json.dumps(vars(base)), encoding="utf-8")
+    _write(reference, base)
     note(base.origin)
     return base
 
@@ -132,3 +131,9 @@ def _record(reference: str) -> Path:
     """One record per reference and processor; its name is readable, and safe on every file system."""
     name = re.sub(r"[^A-Za-z0-9_.-]", "-", f"{reference}-{platform.machine()}")
     return cache_dir() / "images" / "base" / f"{name}.json"
+
+
+def _write(reference: str, base: BaseImage) -> None:
+    path = _record(reference)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(vars(base)), encoding="utf-8")

@@ -170,8 +170,12 @@ def _clients() -> list[tuple[Path, bool]]:
 
 def _programs() -> list[Path]:
     folders = [*os.environ.get("PATH", "").split(os.pathsep), "/usr/bin"]
-    programs = [Path(found) for folder in folders if folder and (found := shutil.which("docker", path=folder))]
-    return list({program.resolve(): program for program in reversed(programs)}.values())[::-1]
+    programs: dict[Path, Path] = {}
+    for folder in folders:
+        found = shutil.which("docker", path=folder) if folder else None
+        if found:
+            programs.setdefault(Path(found).resolve(), Path(found))
+    return list(programs.values())
 
 
 def _server_version(client: Path, host: str | None) -> str:
