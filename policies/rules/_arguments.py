@@ -48,11 +48,11 @@ def _words(container: Node) -> Iterator[Argument]:
 
 
 def _split(node: Node) -> list[str]:
-    """The words of one argument: a shell's script is one argument of many words."""
+    """The words of one argument: a shell's script is one argument of many words, `--flag={"a": 1}` is one word."""
     text = node.text
     if text is None:
         return [] if node.value is None else [str(node.value)]
-    if not re.search(r"\s", text):
+    if _FLAG.match(text) or not re.search(r"\s", text):
         return [text]
     try:
         return shlex.split(text, comments=False)

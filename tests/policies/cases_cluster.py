@@ -1,0 +1,159 @@
+"""Cases of the rules on rights, namespaces, availability, ways in, and AWS."""
+
+from __future__ import annotations
+
+import json
+
+from tests.policies.support import DELETE
+
+APP, CHAT = "Deployment/app", "Deployment/chat"
+POD = "spec.template.spec"
+_RULE = "rules[0]"
+_OPEN = [(APP, f"{POD}.containers[0].env", [])]
+
+
+def _grant(**rule: list[str]) -> list:
+    return [("Role/reader", _RULE, {"apiGroups": [""], "resources": ["pods"], "verbs": ["get"], **rule})]
+
+
+def _iam(**statement: object) -> list:
+    document = {"Statement": [{"Effect": "Allow", "Action": ["s3:GetObject"], "Resource": "arn:aws:s3:::x/*", **statement}]}
+    return [("pull", "policy", json.dumps(document))]
+
+
+_RELEASE = {"type": "kubernetes:helm.sh/v3:Release", "name": "keda", "properties": {"chart": "keda"}}
+
+FAIL = [
+    ("service-account-token", [(APP, f"{POD}.automountServiceAccountToken", True)], f"{POD}.automountServiceAccountToken", {}),
+    ("service-account-token", [(APP, f"{POD}.automountServiceAccountToken", DELETE)], f"{POD}.automountServiceAccountToken", {}),
+    ("service-account", [(APP, f"{POD}.serviceAccountName", "default")], f"{POD}.serviceAccountName", {}),
+    ("service-account", [(APP, f"{POD}.serviceAccountName", DELETE)], f"{POD}.serviceAccountName", {}),
+    ("service-account-field", [(APP, f"{POD}.serviceAccountName", DELETE), (APP, f"{POD}.serviceAccount", "app")],
+     f"{POD}.serviceAccount", {}),
+    ("default-namespace", [(APP, "metadata.namespace", "default")], "metadata.namespace", {}),
+    ("default-namespace", [("Service/app", "metadata.namespace", DELETE)], "metadata.namespace", {}),
+    ("network-default-deny", [("NetworkPolicy/default-deny", "", DELETE)], "", {}),
+    ("network-default-deny", [("NetworkPolicy/default-deny", "spec.policyTypes", ["Ingress"])], "", {}),
+    ("network-default-deny", [("NetworkPolicy/default-deny", "spec.ingress", [{}])], "", {}),
+    ("network-isolation", [("NetworkPolicy/default-deny", "", DELETE)], "", {}),
+    ("disruption-budget", [("PodDisruptionBudget/app", "", DELETE)], "", {}),
+    ("disruption-budget", [("PodDisruptionBudget/app", "metadata.namespace", "other")], "", {}),
+    ("topology-spread", [(APP, f"{POD}.topologySpreadConstraints", [])], f"{POD}.topologySpreadConstraints", {}),
+    ("replica-minimum", [(CHAT, "spec.replicas", 1)], "spec.replicas", {}),
+    ("autoscaler-minimum", [("HorizontalPodAutoscaler/app", "spec.minReplicas", 1)], "spec.minReplicas", {}),
+    ("autoscaler-range", [("HorizontalPodAutoscaler/app", "spec.maxReplicas", 3)], "spec.maxReplicas", {}),
+    ("disruption-possible", [("PodDisruptionBudget/chat", "spec.maxUnavailable", 0)], "spec.maxUnavailable", {}),
+    ("disruption-possible", [("PodDisruptionBudget/app", "spec.minAvailable", "100%")], "spec.minAvailable", {}),
+    ("disruption-budget-range", [("PodDisruptionBudget/app", "spec.minAvailable", 4)], "", {}),
+    ("disruption-budget-range", [("PodDisruptionBudget/app", "spec.minAvailable", "120%")], "", {}),
+    ("selector-match", [(APP, "spec.selector.matchLabels", {"app": "x"})], "spec.selector", {}),
+    ("required-labels", [], "metadata.labels.owner", {"labels": ["owner"]}),
+    ("required-labels", [], "metadata.annotations.email", {"annotations": ["email"]}),
+    ("rbac-wildcard", _grant(verbs=["*"]), _RULE, {}),
+    ("rbac-wildcard", _grant(resources=["pods/*"]), _RULE, {}),
+    ("rbac-escalation", _grant(verbs=["impersonate"]), _RULE, {}),
+    ("rbac-pod-exec", _grant(resources=["pods/exec"], verbs=["create"]), _RULE, {}),
+    ("rbac-pod-exec", _grant(resources=["pods/attach"], verbs=["get"]), _RULE, {}),
+    ("rbac-secrets", _grant(resources=["secrets"], verbs=["list"]), _RULE, {}),
+    ("rbac-create-pods", _grant(resources=["deployments"], verbs=["create"]), _RULE, {}),
+    ("rbac-admin-binding", [("RoleBinding/reader", "roleRef", {"kind": "ClusterRole", "name": "cluster-admin"})], "roleRef", {}),
+    ("rbac-admin-binding", _grant(apiGroups=["*"], resources=["*"], verbs=["*"]), "roleRef", {}),
+    ("rbac-exec-binding", [("RoleBinding/reader", "roleRef", {"kind": "ClusterRole", "name": "edit"})], "roleRef", {}),
+    ("rbac-exec-binding", [("RoleBinding/reader", "roleRef.name", "elsewhere")], "roleRef", {}),
+    ("rbac-exec-binding", _grant(resources=["pods/exec"], verbs=["create"]), "roleRef", {}),
+    ("public-authentication", _OPEN, "spec", {}),
+    ("public-authentication", [("Service/chat", "spec.type", "LoadBalancer")], "spec", {}),
+    ("public-tls", [("Ingress/app", "spec.tls", DELETE)], "spec.tls", {}),
+    ("public-tls", [("Service/app", "spec.type", "LoadBalancer")], "spec.ports", {}),
+    ("public-rate", [("Ingress/app", "metadata.annotations", {})], "spec", {}),
+    ("opaque-release", [("keda", "", _RELEASE)], "", {}),
+    ("ecr-immutable-tags", [("images", "imageTagMutability", "MUTABLE")], "imageTagMutability", {}),
+    ("ecr-scan-on-push", [("images", "imageScanningConfiguration", DELETE)], "imageScanningConfiguration.scanOnPush", {}),
+    ("ecr-encryption", [("images", "encryptionConfigurations", [])], "encryptionConfigurations", {}),
+    ("eks-endpoint", [("cluster", "vpcConfig.endpointPublicAccess", True)], "vpcConfig.publicAccessCidrs", {}),
+    ("eks-endpoint", [("cluster", "vpcConfig.endpointPrivateAccess", False)], "vpcConfig.endpointPrivateAccess", {}),
+    ("eks-secrets-encryption", [("cluster", "encryptionConfig", DELETE)], "encryptionConfig", {}),
+    ("eks-audit-logs", [("cluster", "enabledClusterLogTypes", ["api"])], "enabledClusterLogTypes", {}),
+    ("imds-hop-limit", [("nodes", "metadataOptions.httpTokens", "optional")], "metadataOptions.httpTokens", {}),
+    ("imds-hop-limit", [("nodes", "metadataOptions.httpPutResponseHopLimit", DELETE)],
+     "metadataOptions.httpPutResponseHopLimit", {}),
+    ("imds-hop-limit", [("EC2NodeClass/gpu", "spec.metadataOptions.httpPutResponseHopLimit", 2)],
+     "spec.metadataOptions.httpPutResponseHopLimit", {}),
+    ("encrypted-volumes", [("nodes", "blockDeviceMappings[0].ebs", {})], "blockDeviceMappings[0].ebs.encrypted", {}),
+    ("encrypted-volumes", [("EC2NodeClass/gpu", "spec.blockDeviceMappings[0].ebs.encrypted", False)],
+     "spec.blockDeviceMappings[0].ebs.encrypted", {}),
+    ("gpu-instance-types", [("nodes", "instanceType", "p5.48xlarge")], "instanceType", {"types": ["g6.*"]}),
+    ("gpu-instance-types", [], "spec.template.spec.requirements[0].values[0]", {"types": ["g6.xlarge"]}),
+    ("iam-wildcards", _iam(Action="*"), "policy: Statement[0]", {}),
+    ("iam-wildcards", _iam(Action=["s3:*"]), "policy: Statement[0]", {}),
+    ("iam-wildcards", _iam(Action=["s3:PutObject"], Resource="*"), "policy: Statement[0]", {}),
+    ("iam-wildcards", _iam(NotAction=["s3:PutObject"]), "policy: Statement[0]", {}),
+    ("iam-wildcards", [("pull", "policy", "no JSON")], "policy: Statement[0]", {}),
+    ("security-group-world", [("ingress", "ingress[0].fromPort", 22)], "ingress[0]", {}),
+    ("bucket-private", [("weights-private", "blockPublicAcls", False)], "", {}),
+    ("bucket-encryption", [("weights-encryption", "bucket", "other")], "", {}),
+    ("bucket-versioning", [("weights-versions", "versioningConfiguration.status", "Suspended")], "", {}),
+    ("bucket-tls", [("weights-tls", "", DELETE)], "", {}),
+]
+
+PASS = [
+    ("service-account-token", [(CHAT, f"{POD}.automountServiceAccountToken", DELETE)], {}),
+    ("disruption-budget", [(CHAT, "spec.replicas", 1), ("PodDisruptionBudget/chat", "", DELETE)], {}),
+    ("replica-minimum", [(APP, "spec.replicas", 1)], {}),
+    ("network-isolation", [("NetworkPolicy/chat", "", DELETE)], {}),
+    ("disruption-budget-range", [("PodDisruptionBudget/app", "spec.minAvailable", 3)], {}),
+    ("topology-spread", [(APP, f"{POD}.topologySpreadConstraints", []), (APP, f"{POD}.affinity.podAntiAffinity", {"x": [{}]})], {}),
+    ("rbac-secrets", _grant(resources=["secrets"], resourceNames=["mine"]), {}),
+    ("rbac-wildcard", [*_grant(verbs=["*"]), ("Role/reader", "metadata.name", "system:x")], {}),
+    ("rbac-exec-binding", [("RoleBinding/reader", "roleRef", {"kind": "ClusterRole", "name": "view"})], {}),
+    ("public-authentication", [("Service/app", "spec.type", "LoadBalancer")], {}),
+    ("public-authentication", [*_OPEN, ("Ingress/app", 'metadata.annotations["nginx.ingress.kubernetes.io/auth-url"]', "x")], {}),
+    ("public-tls", [("Service/app", "spec.type", "LoadBalancer"), ("Service/app", "metadata.annotations",
+                    {"service.beta.kubernetes.io/aws-load-balancer-scheme": "internal"})], {}),
+    ("eks-endpoint", [("cluster", "vpcConfig.endpointPublicAccess", True), ("cluster", "vpcConfig.publicAccessCidrs", ["10.0.0.0/8"])], {}),
+    ("imds-hop-limit", [("EC2NodeClass/gpu", "spec.metadataOptions", DELETE)], {}),
+    ("gpu-instance-types", [("nodes", "instanceType", "m7i.large")], {"types": ["g6.*"]}),
+    ("iam-wildcards", _iam(Action=["ec2:DescribeInstances"], Resource="*"), {}),
+    ("security-group-world", [("ingress", "ingress[0].cidrBlocks", ["10.0.0.0/8"]), ("ingress", "ingress[0].fromPort", 22)], {}),
+]
+
+UNKNOWN_AT = [
+    ("service-account-token", APP, f"{POD}.automountServiceAccountToken", {}),
+    ("service-account", APP, f"{POD}.serviceAccountName", {}),
+    ("service-account-field", APP, f"{POD}.serviceAccount", {}),
+    ("default-namespace", APP, "metadata.namespace", {}),
+    ("network-default-deny", "NetworkPolicy/default-deny", "spec.policyTypes", {}),
+    ("network-isolation", "NetworkPolicy/default-deny", "spec.podSelector", {}),
+    ("disruption-budget", "PodDisruptionBudget/app", "spec.selector", {}),
+    ("topology-spread", APP, f"{POD}.topologySpreadConstraints", {}),
+    ("replica-minimum", CHAT, "spec.replicas", {}),
+    ("autoscaler-minimum", "HorizontalPodAutoscaler/app", "spec.minReplicas", {}),
+    ("autoscaler-range", "HorizontalPodAutoscaler/app", "spec.maxReplicas", {}),
+    ("disruption-possible", "PodDisruptionBudget/app", "spec.minAvailable", {}),
+    ("disruption-budget-range", "PodDisruptionBudget/app", "spec.minAvailable", {}),
+    ("selector-match", APP, "spec.selector", {}),
+    ("required-labels", APP, "metadata.labels", {"labels": ["owner"]}),
+    *((rule, "Role/reader", f"{_RULE}.verbs", {}) for rule in (
+        "rbac-wildcard", "rbac-escalation", "rbac-secrets", "rbac-create-pods")),
+    ("rbac-pod-exec", "Role/reader", f"{_RULE}.apiGroups", {}),
+    ("rbac-admin-binding", "RoleBinding/reader", "roleRef.name", {}),
+    ("rbac-exec-binding", "RoleBinding/reader", "roleRef", {}),
+    ("public-authentication", "Service/app", "spec.type", {}),
+    ("public-tls", "Service/app", "spec.type", {}),
+    ("public-rate", "Service/app", "spec.type", {}),
+    ("ecr-immutable-tags", "images", "imageTagMutability", {}),
+    ("ecr-scan-on-push", "images", "imageScanningConfiguration", {}),
+    ("ecr-encryption", "images", "encryptionConfigurations", {}),
+    ("eks-endpoint", "cluster", "vpcConfig.endpointPublicAccess", {}),
+    ("eks-secrets-encryption", "cluster", "encryptionConfig.resources", {}),
+    ("eks-audit-logs", "cluster", "enabledClusterLogTypes", {}),
+    ("imds-hop-limit", "nodes", "metadataOptions", {}),
+    ("encrypted-volumes", "nodes", "blockDeviceMappings", {}),
+    ("gpu-instance-types", "nodes", "instanceType", {"types": ["g6.*"]}),
+    ("iam-wildcards", "pull", "policy", {}),
+    ("security-group-world", "ingress", "ingress", {}),
+    ("bucket-private", "weights-private", "blockPublicAcls", {}),
+    ("bucket-encryption", "weights-encryption", "rules", {}),
+    ("bucket-versioning", "weights-versions", "versioningConfiguration", {}),
+    ("bucket-tls", "weights-tls", "policy", {}),
+]

@@ -1,0 +1,44 @@
+"""Every rule with what it must report, what it must let pass, and a value it needs and does not know."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.policies import cases_cluster, cases_models, cases_workloads
+from tests.policies.support import BY_ID, UNKNOWN, ask, edited
+
+_CASES = (cases_models, cases_workloads, cases_cluster)
+FAIL = [case for cases in _CASES for case in cases.FAIL]
+PASS = [case for cases in _CASES for case in cases.PASS]
+UNKNOWN_AT = [case for cases in _CASES for case in cases.UNKNOWN_AT]
+# A release is opaque whatever it contains, and a warning gives way to the rule it warns of.
+_NEVER_UNKNOWN = {"opaque-release", "budget-warning"}
+
+
+@pytest.mark.parametrize(("rule_id", "edits", "path", "config"), FAIL)
+def test_reports(rule_id: str, edits: list[Any], path: str, config: dict[str, Any]) -> None:
+    found = ask(rule_id, edited(*edits), config)
+    assert found.rows, "nothing was found"
+    assert path in {row[1] for row in found.rows}, found.rows
+
+
+@pytest.mark.parametrize(("rule_id", "edits", "config"), PASS)
+def test_lets_pass(rule_id: str, edits: list[Any], config: dict[str, Any]) -> None:
+    found = ask(rule_id, edited(*edits), config)
+    assert found.clean, found
+
+
+@pytest.mark.parametrize(("rule_id", "name", "path", "config"), UNKNOWN_AT)
+def test_unknown_never_passes(rule_id: str, name: str, path: str, config: dict[str, Any]) -> None:
+    found = ask(rule_id, edited((name, path, UNKNOWN)), config)
+    assert not found.clean
+    assert path in found.unchecked or path in {row[1] for row in found.rows}, found
+
+
+@pytest.mark.parametrize("rule_id", sorted(BY_ID))
+def test_every_rule_has_cases(rule_id: str) -> None:
+    assert any(case[0] == rule_id for case in FAIL)
+    if rule_id not in _NEVER_UNKNOWN:
+        assert any(case[0] == rule_id for case in UNKNOWN_AT)
