@@ -26,8 +26,8 @@ from planner.faults import EnvironmentFault, Fault
 __all__ = ["host", "program", "running", "start", "stop"]
 
 _WHERE = "Docker engine of our own"
-# The kernel allows 107 bytes for the path of a socket; containerd's, below our folder, take 45 of them.
-_LONGEST_FOLDER = 62
+# The kernel allows 107 bytes for the path of a socket; /run/containerd/containerd-debug.sock takes 37 of them.
+_LONGEST_FOLDER = 70
 _ADMIN_PATH = os.pathsep.join(("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"))
 
 
@@ -38,7 +38,7 @@ def program() -> str | None:
 
 def host() -> str:
     """Its address in the form of DOCKER_HOST."""
-    return f"unix://{_folder() / 'docker.sock'}"
+    return f"unix://{_socket()}"
 
 
 def running() -> bool:
@@ -51,13 +51,11 @@ def start(*, install: bool) -> None:
     Raises:
         EnvironmentFault: it ended again or did not answer in a minute (quotes its log), or a package is missing.
     """
-    folder = _folder()
-    if len(str(folder)) > _LONGEST_FOLDER:
-        what = f"the path {folder} is too long for a socket ({len(str(folder))} characters, at most {_LONGEST_FOLDER})"
-        raise EnvironmentFault(Fault(what=what, where=_WHERE, fix="set LLMOS_CACHE_DIR to a shorter folder"))
     if _find("ip") is None:
         packages.ensure(["iproute2"], install=install, why="the network bridge of our Docker engine")
+    folder = _folder()
     folder.mkdir(parents=True, exist_ok=True)
+    _run_folder().mkdir(mode=0o700, exist_ok=True)
     # An empty configuration of its own: the machine's daemon.json may contradict what is set here.
     (folder / "daemon.json").write_text("{}\n", encoding="utf-8")
     daemon = _daemon()
@@ -68,8 +66,7 @@ def start(*, install: bool) -> None:
             _unmount_left_over()
             _add_bridge()
             daemon.start()
-    socket = folder / "docker.sock"
-    daemon.wait_ready(lambda: socket.is_socket() and _answers(), timeout_seconds=60)
+    daemon.wait_ready(lambda: _socket().is_socket() and _answers(), timeout_seconds=60)
 
 
 def stop() -> bool:
@@ -84,6 +81,7 @@ def stop() -> bool:
         left_over = _kill_left_over()
         _unmount_left_over()
         bridge = _delete_bridge()
+        shutil.rmtree(_run_folder(), ignore_errors=True)
     return was_running or left_over or bridge
 
 
@@ -100,16 +98,30 @@ def _folder() -> Path:
     return cache_dir().resolve() / "engine"
 
 
-def _bridge() -> str:
-    """Each cache folder has an engine and so a bridge of its own; interface names have at most 15 characters."""
+def _own_name() -> str:
+    """Each cache folder has an engine, and so a bridge, of its own; interface names have at most 15 characters."""
     return f"llmos-{hashlib.sha256(str(_folder()).encode()).hexdigest()[:8]}"
+
+
+def _run_folder() -> Path:
+    """Where its sockets are: in the cache folder, or below /run where that path is too long for a socket."""
+    folder = _folder()
+    return folder / "run" if len(str(folder)) <= _LONGEST_FOLDER else Path("/run", _own_name())
+
+
+def _socket() -> Path:
+    return _run_folder() / "docker.sock"
+
+
+def _ours(path: str) -> bool:
+    return path.startswith((f"{_folder()}{os.sep}", f"{_run_folder()}{os.sep}"))
 
 
 def _daemon() -> Daemon:
     folder = _folder()
     command = [
         program() or "dockerd", "--config-file", folder / "daemon.json",
-        "--data-root", folder / "data", "--exec-root", folder / "run", "--host", host(), "--bridge", _bridge(),
+        "--data-root", folder / "data", "--exec-root", _run_folder(), "--host", host(), "--bridge", _own_name(),
         # Our own record of the process is safe against a number that was given away again; dockerd's is not.
         "--pidfile", "", "--group", "root",
         "--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false",
@@ -132,7 +144,7 @@ def _ip(*arguments: str) -> str:
 
 
 def _bridge_exists() -> bool:
-    return Path("/sys/class/net", _bridge()).exists()
+    return Path("/sys/class/net", _own_name()).exists()
 
 
 def _add_bridge() -> None:
@@ -148,15 +160,15 @@ def _add_bridge() -> None:
     if subnet is None:
         what = "no free network is left in 10.213.0.0/16 for the bridge of our Docker engine"
         raise EnvironmentFault(Fault(what=what, where=_WHERE, fix="start the machine's own Docker engine instead"))
-    _ip("link", "add", _bridge(), "type", "bridge")
-    _ip("address", "add", f"{subnet[1]}/{subnet.prefixlen}", "dev", _bridge())
-    _ip("link", "set", _bridge(), "up")
+    _ip("link", "add", _own_name(), "type", "bridge")
+    _ip("address", "add", f"{subnet[1]}/{subnet.prefixlen}", "dev", _own_name())
+    _ip("link", "set", _own_name(), "up")
 
 
 def _delete_bridge() -> bool:
     existed = _bridge_exists()
     if existed:
-        _ip("link", "delete", _bridge())
+        _ip("link", "delete", _own_name())
     return existed
 
 
@@ -165,7 +177,7 @@ def _kill_left_over() -> bool:
     ours = []
     for process in psutil.process_iter(["cmdline"]):
         words = process.info["cmdline"] or []
-        if any(word.startswith(f"{_folder()}{os.sep}") for word in words) and "containerd" in Path(words[0]).name:
+        if any(map(_ours, words)) and "containerd" in Path(words[0]).name:
             ours += [process, *process.children(recursive=True)]
     known = {process.pid: pid_identity(process.pid) for process in ours}
     for pid, identity in known.items():
@@ -179,5 +191,5 @@ def _kill_left_over() -> bool:
 def _unmount_left_over() -> None:
     mounts = Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()
     points = [line.split()[1].encode().decode("unicode_escape") for line in mounts]
-    for point in sorted((one for one in points if one.startswith(f"{_folder()}{os.sep}")), reverse=True):
+    for point in sorted(filter(_ours, points), reverse=True):
         run(["umount", "--lazy", point], where=_WHERE, check=False)
