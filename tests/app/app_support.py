@@ -123,7 +123,14 @@ class Stub:
     requests: list[dict[str, Any]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     connections: set[Any] = field(default_factory=set)
-    open_streams: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Relay:
+    """An application and the stub behind it."""
+
+    app: Running
+    stub: Stub
 
 
 def reply(handler: Any, status: int, body: bytes, media_type: str = "application/json", **headers: str) -> None:

@@ -6,6 +6,7 @@ import json
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2] / "app" / "src")]
 
-from app_support import Running, Start, Stub, completion, reply, starter, stop  # noqa: E402
+from app_support import Relay, Running, Start, Stub, completion, reply, starter, stop  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -43,9 +44,8 @@ def app(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Iterator[
     stop(made)
 
 
-@pytest.fixture
-def stub() -> Iterator[Stub]:
-    """A running stub; its default answer is a short completion."""
+@contextmanager
+def _serving() -> Iterator[Stub]:
     state = Stub(answer=completion)
 
     class Handler(BaseHTTPRequestHandler):
@@ -63,12 +63,41 @@ def stub() -> Iterator[Stub]:
         def log_message(self, *_: Any) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    state.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield state
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+
+        def handle_error(self, *_: Any) -> None:
+            """Connections that break are what the tests are about."""
+
+    with Server(("127.0.0.1", 0), Handler) as server:
+        state.url = f"http://127.0.0.1:{server.server_port}"
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        yield state
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def stub() -> Iterator[Stub]:
+    """A running stub of a model server; its default answer is a short completion."""
+    with _serving() as state:
+        yield state
+
+
+@pytest.fixture(scope="session")
+def _relay(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Iterator[Relay]:
+    made: list[Running] = []
+    with _serving() as state:
+        app = starter(tmp_path_factory.mktemp("relay"), tiny_model, made)(BACKEND_URL=state.url, BACKEND_MODEL="stub")
+        yield Relay(app=app, stub=state)
+        stop(made)
+
+
+@pytest.fixture
+def relay(_relay: Relay) -> Relay:
+    """One application over a stub, for tests that change nothing but the stub's answer."""
+    _relay.stub.answer = completion
+    for seen in (_relay.stub.requests, _relay.stub.headers, _relay.stub.connections):
+        seen.clear()
+    return _relay

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import openai
 import pytest
 from app_support import KEY, Running, Start
+from assistant.presets import load_preset
+from assistant.tiny_model import write
 
 _HI = [{"role": "user", "content": "hi"}]
 
@@ -112,17 +115,15 @@ def test_greedy_answers_are_cached_per_key_and_others_are_not(start: Start) -> N
     assert app.metric("assistant_cache_entries") == 2
 
 
-@pytest.mark.parametrize("preset", ["customer-service", "code-assistant", "content-creation"])
-def test_each_preset_answers_with_its_own_prompt_and_length(start: Start, preset: str) -> None:
-    from assistant.presets import load_preset
-
-    app = start(PRESET=preset)
+def test_a_preset_gives_its_prompt_and_its_length(start: Start) -> None:
+    preset = load_preset("content-creation")
+    app = start(PRESET="content-creation")
     with app.http() as http:
         answer = http.post("/v1/chat/completions", json={"messages": _HI, "max_tokens": 1}).json()
         unbounded = http.post("/v1/chat/completions", json={"messages": _HI}).json()
     # One token per byte: the prompt holds the preset's system prompt, the caller's word and the roles between.
-    assert 0 < answer["usage"]["prompt_tokens"] - len(load_preset(preset).system_prompt) < 60
-    assert unbounded["usage"]["completion_tokens"] == load_preset(preset).max_tokens
+    assert 0 < answer["usage"]["prompt_tokens"] - len(preset.system_prompt.encode()) < 60
+    assert unbounded["usage"]["completion_tokens"] == preset.max_tokens
 
 
 def test_prompts_answers_and_keys_are_never_logged(start: Start) -> None:
@@ -143,17 +144,17 @@ def test_prompts_answers_and_keys_are_never_logged(start: Start) -> None:
     assert first["request_id"] == good.headers["x-request-id"]
 
 
-def test_the_same_file_is_made_every_time_and_metrics_count(app: Running, tiny_model: object, tmp_path: object) -> None:
-    from pathlib import Path
-
-    from assistant.tiny_model import write
-
-    again = Path(str(tmp_path)) / "again.gguf"
+def test_the_same_model_is_made_every_time(tiny_model: Path, tmp_path: Path) -> None:
+    again = tmp_path / "again.gguf"
     write(again)
-    assert again.read_bytes() == Path(str(tiny_model)).read_bytes()
+    assert again.read_bytes() == tiny_model.read_bytes()
+
+
+def test_metrics_count_requests_and_the_pace_of_streams(app: Running) -> None:
+    before = app.metric("assistant_time_to_first_token_seconds_count")
     with app.http() as http:
-        before = app.metric("assistant_time_to_first_token_seconds_count")
         http.post("/v1/chat/completions", json={"messages": _HI, "max_tokens": 4, "stream": True})
         page = http.get("/metrics").text
     assert app.metric("assistant_time_to_first_token_seconds_count") == before + 1
+    assert app.metric("assistant_time_per_output_token_seconds_count") >= 1
     assert 'assistant_requests_total{path="/v1/chat/completions",status="200"}' in page

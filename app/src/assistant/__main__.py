@@ -69,9 +69,9 @@ async def _serve(settings: Settings, preset: Preset, engine: LlamaServer | None)
         app,
         host=settings.host,
         port=settings.port,
-        # One second more than the application's own limit, which can still answer with an error.
+        # Later than the application's own limit on a body, which answers with an error before the connection is cut.
         http=guarded_protocol(
-            read_seconds=settings.client_read_seconds + 1, write_seconds=settings.client_write_seconds
+            read_seconds=settings.client_read_seconds + 3, write_seconds=settings.client_write_seconds
         ),
         ws="none",
         lifespan="off",
