@@ -1,4 +1,4 @@
-"""Calibrates planner/data/efficiencies.toml: ``python3 -m benchmarks.calibrate CSV`` (about a minute, deterministic).
+"""Calibrates planner/data/efficiencies.toml: ``python3 -m benchmarks.calibrate CSV`` (a few minutes, deterministic).
 
 Least absolute relative error of TPOT and, with half the weight, TTFT on the groups (model, system) whose hash is even
 (see benchmarks.throughput); one error counts at most 150 %, so that a few broken measurements cannot bend the
@@ -39,7 +39,7 @@ _MOST = {
 }
 _WORST_ERROR = 1.5
 _TTFT_WEIGHT = 0.5
-_ROUNDS = 4
+_ROUNDS = 3
 
 _NAMES = [*_SHARED, *(f"{engine} {name}" for engine in _ENGINES for name in _OWN)]
 _START = np.log([*_SHARED.values(), *(value for _ in _ENGINES for value in _OWN.values())])
@@ -49,7 +49,7 @@ def calibrate(measurements: list[Measurement]) -> dict[str, float]:
     """Constants by name (``memory`` or ``vllm step_us``) that fit the measurements best."""
     point = _START
     for _ in range(_ROUNDS):
-        options = {"maxiter": 3, "xtol": 0.02, "ftol": 1e-3}
+        options = {"maxiter": 8, "xtol": 0.005, "ftol": 1e-5}
         point = minimize(_loss, point, args=(measurements,), method="Powell", options=options).x
     return dict(zip(_NAMES, np.exp(point), strict=True))
 

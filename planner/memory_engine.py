@@ -41,6 +41,7 @@ class Engine:
     prints_per_group: bool
 
 
+@cache
 def engine_for(version: str = CURRENT_ENGINE) -> Engine:
     """The behaviour of that release, e.g. ``0.10.2`` or ``v0.19.0``; ValueError when it is no version."""
     wanted = _parts(version)
