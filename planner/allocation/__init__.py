@@ -1,9 +1,19 @@
-"""Which nodes to get and which replica runs on which: cost or owned capacity, with reasons (docs/allocation.md).
+"""Which nodes to get and which replica runs on which: least cost or full owned capacity, with reasons
+(docs/allocation.md).
 
-    problem = Problem(pools=..., workloads=..., applications=..., caps=...)
-    result = solve(problem)             # Allocation, or Infeasible with the conflicting constraints
+problem = Problem(pools=..., workloads=..., applications=..., caps=...)
+result = solve(problem)             # Allocation, or Infeasible with the conflicting constraints
 """
 
+from planner.allocation.allocate import Solver, allocate
+from planner.allocation.alternatives import (
+    Alternative,
+    Binding,
+    binding_constraints,
+    cheapest_of,
+    runner_up,
+    single_type_costs,
+)
 from planner.allocation.problem import (
     HOURS_PER_MONTH,
     Application,
@@ -25,13 +35,16 @@ from planner.allocation.result import (
     Pods,
     Relaxation,
 )
-from planner.allocation.solve import allocate
+from planner.allocation.solve import solve
+from planner.allocation.text import describe, describe_constraint, describe_relaxation
 from planner.allocation.verify import violations
 
 __all__ = [
     "HOURS_PER_MONTH",
     "Allocation",
+    "Alternative",
     "Application",
+    "Binding",
     "Cap",
     "Choice",
     "Conflict",
@@ -43,9 +56,18 @@ __all__ = [
     "Pool",
     "Problem",
     "Relaxation",
+    "Solver",
     "SpotRule",
     "Spread",
     "Workload",
     "allocate",
+    "binding_constraints",
+    "cheapest_of",
+    "describe",
+    "describe_constraint",
+    "describe_relaxation",
+    "runner_up",
+    "single_type_costs",
+    "solve",
     "violations",
 ]

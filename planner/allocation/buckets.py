@@ -21,7 +21,8 @@ class Buckets:
     """Merged buckets.
 
     Attributes:
-        loads: replicas of each option that a whole merged bucket keeps busy, (options, merged buckets); infinite: cannot serve.
+        loads: replicas of each option that a whole merged bucket keeps busy, (options, merged buckets); infinite:
+            cannot serve.
         member: for each bucket of the workload the merged bucket it is in; -1: no demand.
     """
 
@@ -52,11 +53,14 @@ class Buckets:
 def buckets_of(workload: Workload, options: Sequence[Option]) -> Buckets:
     """Loads by option (in the given order) and merged bucket.
 
-    Two buckets whose loads are proportional over all options can be split alike without loss, so they become one. Buckets that
-    must stay whole are not merged. Merged buckets are ordered by their loads, never by their place in the input.
+    Two buckets whose loads are proportional over all options can be split alike without loss, so they become one.
+    Buckets that must stay whole are not merged. Merged buckets are ordered by their loads, never by their place in
+    the input.
     """
     demand = np.asarray(workload.demand, dtype=np.float64)
-    rates = np.array([option.requests_per_second for option in options], dtype=np.float64).reshape(len(options), len(demand))
+    rates = np.array([option.requests_per_second for option in options], dtype=np.float64).reshape(
+        len(options), len(demand)
+    )
     member = np.full(len(demand), -1, dtype=np.int64)
     wanted = np.flatnonzero(demand > 0)
     if not len(wanted):

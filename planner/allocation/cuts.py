@@ -14,7 +14,8 @@ _MOST_PER_NODE = 12
 
 @dataclass(frozen=True, kw_only=True)
 class PackingCut:
-    """Learned from a plan whose pods did not fit: `counts` replicas of these items need at least `nodes` nodes of the pool.
+    """Learned from a plan whose pods did not fit: `counts` replicas of these items need at least `nodes` nodes of
+    the pool.
 
     Taking one pod away saves at most one node, so for any other counts r the nodes are at least
     ``nodes - sum(shards * max(0, counts - r))``: a valid inequality, and the plan it came from breaks it.
@@ -32,9 +33,9 @@ class PackingCut:
 def packing_rows(fractions: Sequence[float]) -> Iterator[tuple[float, ...]]:
     """Coefficients a with ``sum(a * pods) <= nodes``, from the share of a node that one pod of each kind takes up.
 
-    The first is the share itself. The others are the dual feasible functions u(k) of Fekete and Schepers ("New classes of fast
-    lower bounds for bin packing problems", Mathematical Programming 91, 2001): x stays x where x (k + 1) is whole, and else
-    becomes floor(x (k + 1)) / k. For k = 1 this is "of pods larger than half a node, one per node".
+    The first is the share itself. The others are the dual feasible functions u(k) of Fekete and Schepers ("New classes
+    of fast lower bounds for bin packing problems", Mathematical Programming 91, 2001): x stays x where x (k + 1) is
+    whole, and else becomes floor(x (k + 1)) / k. For k = 1 this is "of pods larger than half a node, one per node".
     """
     plain = tuple(fractions)
     seen = {plain}

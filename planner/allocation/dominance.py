@@ -16,13 +16,19 @@ _TOLERANCE = 1e-12
 def useful_options(workload: Workload) -> Workload:
     """The workload without its dominated options; the least cost stays what it was.
 
-    Every plan with a dominated option can swap each of its replicas for those of the other, on the same node, in the same
-    room. One replica may become several smaller ones only where nothing limits their number: no maximum, no limit per node.
+    Every plan with a dominated option can swap each of its replicas for those of the other, on the same node, in the
+    same room. One replica may become several smaller ones only where nothing counts replicas from above or by share:
+    no maximum, no limit per node, no zones, no share kept off spot.
     """
-    several = workload.max_replicas is None and workload.spread.max_per_node is None
+    spread, spot = workload.spread, workload.spot
+    several = workload.max_replicas is None and spread.max_per_node is None and spread.min_zones == 1
+    several = several and (spot is None or spot.floor_fraction == 0)
     kept: list[Option] = []
-    # Smallest first: an option can only be replaced by one that takes no more room, and of two equal ones the first stays.
-    for option in sorted(workload.options, key=lambda o: (o.gpus * o.shards, o.vcpu, o.memory_gib, -sum(o.requests_per_second))):
+    # Smallest first: an option can only be replaced by one that takes no more room, and of two equal ones the first
+    # stays.
+    for option in sorted(
+        workload.options, key=lambda o: (o.gpus * o.shards, o.vcpu, o.memory_gib, -sum(o.requests_per_second))
+    ):
         if not any(_replaces(other, option, several) for other in kept):
             kept.append(option)
     names = {option.name for option in kept}

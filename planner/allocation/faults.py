@@ -28,7 +28,9 @@ def _negative(where: str, values: Iterable[tuple[str, float | None]]) -> Iterato
 def problem_faults(problem: Problem) -> list[Fault]:
     """Every fault of the problem, in the order of its fields; an empty list means it can be solved or refused."""
     faults: list[Fault] = []
-    owners = [(w.name, "workloads") for w in problem.workloads] + [(a.name, "applications") for a in problem.applications]
+    owners = [(w.name, "workloads") for w in problem.workloads] + [
+        (a.name, "applications") for a in problem.applications
+    ]
     for kind, names in (
         ("pools", [pool.name for pool in problem.pools]),
         ("workloads and applications", [name for name, _ in owners]),
@@ -58,7 +60,9 @@ def _pool_faults(pool: Pool) -> Iterator[Fault]:
         ("owned_usd_per_hour", pool.owned_usd_per_hour), ("max_rented_nodes", pool.max_rented_nodes),
     ])  # fmt: skip
     if (pool.gpus > 0) != (pool.gpu_type is not None):
-        yield _fault(where, f"gpus is {pool.gpus} but gpu_type is {pool.gpu_type}", "give both, or neither for a CPU node")
+        yield _fault(
+            where, f"gpus is {pool.gpus} but gpu_type is {pool.gpu_type}", "give both, or neither for a CPU node"
+        )
 
 
 def _workload_faults(workload: Workload, problem: Problem) -> Iterator[Fault]:
@@ -71,7 +75,9 @@ def _workload_faults(workload: Workload, problem: Problem) -> Iterator[Fault]:
     if workload.max_options is not None and workload.max_options < 1:
         yield _fault(where, f"max_options is {workload.max_options}", "give 1 or more, or leave it out for any mix")
     if not workload.options:
-        yield _fault(where, "it has no option: nothing says how to run it", "give at least one configuration of a replica")
+        yield _fault(
+            where, "it has no option: nothing says how to run it", "give at least one configuration of a replica"
+        )
     known = {pool.name for pool in problem.pools}
     if len({option.name for option in workload.options}) < len(workload.options):
         yield _fault(where, "two options share a name", "give each option a name of its own")
@@ -82,7 +88,9 @@ def _workload_faults(workload: Workload, problem: Problem) -> Iterator[Fault]:
         if option.shards < 1:
             yield _fault(place, f"shards is {option.shards}", "give 1, or the number of pipeline stages")
         if (option.gpus > 0) != (option.gpu_type is not None):
-            yield _fault(place, f"gpus is {option.gpus} but gpu_type is {option.gpu_type}", "give both, or neither for CPU")
+            yield _fault(
+                place, f"gpus is {option.gpus} but gpu_type is {option.gpu_type}", "give both, or neither for CPU"
+            )
         if len(option.requests_per_second) != len(workload.demand):
             yield _fault(place, f"{len(option.requests_per_second)} rates for {len(workload.demand)} buckets of demand",
                          "give one rate per bucket")  # fmt: skip

@@ -1,9 +1,9 @@
 """The problem as a mixed-integer program.
 
-Columns: nodes per site (integer), replicas per item and site (integer), share of each bucket served by each option, one binary
-per option where options are counted, one per zone where zones are. What makes the relaxation tight: buckets whose loads on all
-options are proportional become one; a workload that uses a single option needs no shares, its replicas are rounded up instead;
-and pods that cannot share a node say so (`cuts`).
+Columns: nodes per site (integer), replicas per item and site (integer), share of each bucket served by each option,
+one binary per option where options are counted, one per zone where zones are. What makes the relaxation tight:
+buckets whose loads on all options are proportional become one; a workload that uses a single option needs no shares,
+its replicas are rounded up instead; and pods that cannot share a node say so (`cuts`).
 """
 
 from __future__ import annotations
@@ -47,11 +47,15 @@ class Columns:
         return [column for (item, site), column in self.replicas.items() if item in chosen and sites(site)]
 
 
-def formulate(layout: Layout, *, price: Callable[[Site], float], cuts: Sequence[PackingCut] = ()) -> tuple[Program, Columns]:
+def formulate(
+    layout: Layout, *, price: Callable[[Site], float], cuts: Sequence[PackingCut] = ()
+) -> tuple[Program, Columns]:
     """Build the program; `price` is what one node of a site counts in the objective."""
     builder, columns = ProgramBuilder(), Columns()
     for site in layout.sites:
-        columns.nodes.append(builder.column(cost=price(site), upper=INFINITY if site.limit is None else site.limit, integer=True))
+        columns.nodes.append(
+            builder.column(cost=price(site), upper=INFINITY if site.limit is None else site.limit, integer=True)
+        )
     for item, hosts in enumerate(layout.hosts):
         for site in hosts:
             columns.replicas[item, site] = builder.column(integer=True)
@@ -63,8 +67,10 @@ def formulate(layout: Layout, *, price: Callable[[Site], float], cuts: Sequence[
     for index in range(len(layout.sites)):
         _capacity(builder, columns, layout, index)
     for cap in layout.problem.all_caps():
-        counted = [i for i, s in enumerate(layout.sites) if (cap.pools is None or s.pool.name in cap.pools) and s.purchase in cap.purchases]  # fmt: skip
-        builder.row([columns.nodes[i] for i in counted], [amount(layout.sites[i], cap.unit) for i in counted], upper=cap.limit)
+        counted = [i for i, site in enumerate(layout.sites) if cap.counts(site.pool.name, site.purchase)]
+        builder.row(
+            [columns.nodes[i] for i in counted], [amount(layout.sites[i], cap.unit) for i in counted], upper=cap.limit
+        )
     for cut in cuts:
         _learned(builder, columns, layout, cut)
     return builder.build(), columns

@@ -1,7 +1,7 @@
 """The second solver: serve every bucket where a request is cheapest, then place replicas one by one, first fit.
 
-It looks at cost per request before rounding to whole replicas and never changes its mind, as most autoscalers do. It is fast, keeps
-every constraint, and proves nothing: it may pay too much and may miss a plan that exists.
+It looks at cost per request before rounding to whole replicas and never changes its mind, as most autoscalers do. It
+is fast, keeps every constraint, and proves nothing: it may pay too much and may miss a plan that exists.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ class _Nodes:
     open: dict[int, list[Counter[int]]] = field(default_factory=dict)
 
     def copy(self) -> _Nodes:
-        return _Nodes(layout=self.layout, open={site: [node.copy() for node in nodes] for site, nodes in self.open.items()})
+        return _Nodes(
+            layout=self.layout, open={site: [node.copy() for node in nodes] for site, nodes in self.open.items()}
+        )
 
     def counts(self) -> dict[int, int]:
         return {site: len(nodes) for site, nodes in self.open.items()}
@@ -100,13 +102,16 @@ def greedy_plan(layout: Layout) -> Plan | None:
             if failed is None:
                 break
             items = [item for item in items if item != failed]
-        nodes, shares = trial, shares | {item: share for item, share in served.items()}
+        nodes, shares = trial, shares | served
     placed = {site: tuple(dict(node) for node in opened) for site, opened in nodes.open.items() if opened}
     return Plan(nodes=placed, shares=shares)
 
 
-def _serve(layout: Layout, workload: Workload, items: list[int]) -> tuple[dict[int, tuple[float, ...]] | None, int | None]:
-    """Shares of the options, each bucket wholly on the cheapest; or the option to leave out because too many are in use."""
+def _serve(
+    layout: Layout, workload: Workload, items: list[int]
+) -> tuple[dict[int, tuple[float, ...]] | None, int | None]:
+    """Shares of the options, each bucket wholly on the cheapest; or the option to leave out because too many are in
+    use."""
     price = {i: min(layout.sites[s].price * _node_share(layout, i, s) for s in layout.hosts[i]) for i in items}
     rates = {i: layout.items[i].option.requests_per_second for i in items}
     shares = {i: [0.0] * len(workload.demand) for i in items}
@@ -119,7 +124,9 @@ def _serve(layout: Layout, workload: Workload, items: list[int]) -> tuple[dict[i
     used = [i for i in items if any(shares[i])]
     if workload.max_options is not None and len(used) > workload.max_options:
         loads = {i: load_of(layout, i, tuple(shares[i])) * price[i] for i in used}
-        essential = {i for i in used for b, d in enumerate(workload.demand) if d > 0 and [j for j in items if rates[j][b]] == [i]}
+        essential = {
+            i for i in used for b, d in enumerate(workload.demand) if d > 0 and [j for j in items if rates[j][b]] == [i]
+        }
         spare = [i for i in used if i not in essential]
         return ({}, min(spare, key=lambda i: (loads[i], i))) if spare else (None, None)
     used = used or [min(items, key=lambda i: (price[i], i))]
@@ -130,7 +137,9 @@ def _place(nodes: _Nodes, workload: Workload, served: dict[int, tuple[float, ...
     """Place all replicas of a workload; the item that found no place, if any."""
     layout = nodes.layout
     replicas = {item: math.ceil(load_of(layout, item, share) - _TOLERANCE) for item, share in served.items()}
-    cheapest = min(served, key=lambda i: (min(layout.sites[s].price * _node_share(layout, i, s) for s in layout.hosts[i]), i))
+    cheapest = min(
+        served, key=lambda i: (min(layout.sites[s].price * _node_share(layout, i, s) for s in layout.hosts[i]), i)
+    )
     rule, wanted = workload.spot, workload.spread.min_zones
     least = max(workload.min_replicas, wanted if wanted > 1 else 0, rule.floor_replicas if rule else 0)
     replicas[cheapest] += max(0, least - sum(replicas.values()))
@@ -141,7 +150,9 @@ def _place(nodes: _Nodes, workload: Workload, served: dict[int, tuple[float, ...
     zones: Counter[str | None] = Counter()
     for item in [item for item, count in sorted(replicas.items()) for _ in range(count)]:
         sites = [site for site in layout.hosts[item] if firm <= 0 or layout.sites[site].purchase != "spot"]
-        ranked = sorted(sites, key=lambda s: (zones[layout.sites[s].zone] if wanted > 1 else 0, nodes.price_of_next(s, item), s))
+        ranked = sorted(
+            sites, key=lambda s: (zones[layout.sites[s].zone] if wanted > 1 else 0, nodes.price_of_next(s, item), s)
+        )
         for site in ranked:
             zone = layout.sites[site].zone
             if wanted > 1 and zones[zone] >= math.ceil(total / wanted):

@@ -35,12 +35,13 @@ class Run:
 
     Attributes:
         values: the columns of the best solution found; ``None``: none was found.
-        bound: no solution has a lower objective.
+        objective, bound: of that solution (infinite without one), and what no solution can be below.
         infeasible: proven that there is no solution.
         nodes: branch-and-bound nodes used.
     """
 
     values: NDArray[np.float64] | None
+    objective: float
     bound: float
     infeasible: bool
     nodes: int
@@ -63,15 +64,22 @@ def run_highs(program: Program, *, relative_gap: float, node_limit: int) -> Run:
         raise RuntimeError("HiGHS refused the program")
     highs.run()
     status, info = highs.getModelStatus(), highs.getInfo()
-    stopped = (highspy.HighsModelStatus.kOptimal, highspy.HighsModelStatus.kSolutionLimit, highspy.HighsModelStatus.kIterationLimit)
+    stopped = (
+        highspy.HighsModelStatus.kOptimal,
+        highspy.HighsModelStatus.kSolutionLimit,
+        highspy.HighsModelStatus.kIterationLimit,
+    )
     if status in (highspy.HighsModelStatus.kInfeasible, highspy.HighsModelStatus.kUnboundedOrInfeasible):
-        return Run(values=None, bound=float("inf"), infeasible=True, nodes=max(0, info.mip_node_count))
+        return Run(
+            values=None, objective=float("inf"), bound=float("inf"), infeasible=True, nodes=max(0, info.mip_node_count)
+        )
     if status not in stopped:
         raise RuntimeError(f"HiGHS stopped with {highs.modelStatusToString(status)}")
     found = info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible
     values = np.array(highs.getSolution().col_value) if found else None
     bound = info.mip_dual_bound if program.integer.any() else info.objective_function_value
-    return Run(values=values, bound=bound, infeasible=False, nodes=max(0, info.mip_node_count))
+    objective = info.objective_function_value if found else float("inf")
+    return Run(values=values, objective=objective, bound=bound, infeasible=False, nodes=max(0, info.mip_node_count))
 
 
 def _model(highspy: Any, program: Program) -> Any:

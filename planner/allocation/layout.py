@@ -1,7 +1,8 @@
 """Where things can stand: the sites a problem offers and the items that want a place.
 
-A site is a pool bought one way, in one zone where zones matter. An item is one option of one workload. Both come in an order
-that depends on figures first and on names last, so that renaming or reordering the input leaves the choice as it was.
+A site is a pool bought one way, in one zone where zones matter. An item is one option of one workload. Both come in
+an order that depends on figures first and on names last, so that renaming or reordering the input leaves the choice
+as it was.
 """
 
 from __future__ import annotations
@@ -65,7 +66,13 @@ class Layout:
 
 def amount(site: Site, unit: Unit) -> float:
     """What one node of the site adds to a cap of that unit."""
-    amounts = {"usd_per_hour": site.price, "gpus": site.pool.gpus, "vcpu": site.pool.vcpu, "memory_gib": site.pool.memory_gib, "nodes": 1}
+    amounts = {
+        "usd_per_hour": site.price,
+        "gpus": site.pool.gpus,
+        "vcpu": site.pool.vcpu,
+        "memory_gib": site.pool.memory_gib,
+        "nodes": 1,
+    }
     return float(amounts[unit])  # fmt: skip
 
 

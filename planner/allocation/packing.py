@@ -1,7 +1,8 @@
 """Which pod on which node: identical nodes, pods of several sizes in several dimensions (vector bin packing).
 
-First-fit by decreasing size in several orders answers nearly always; where it fails, a depth-first search over maximal fillings
-of a node settles the question, up to a number of fillings tried (never a time), so that the answer is reproducible.
+First-fit by decreasing size in several orders answers nearly always; where it fails, a depth-first search over
+maximal fillings of a node settles the question, up to a number of fillings tried (never a time), so that the answer
+is reproducible.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ __all__ = ["Packing", "pack"]
 Counts = tuple[int, ...]
 
 _TOLERANCE = 1e-9
-_MAX_FILLINGS = 20_000
+_MAX_FILLINGS = 5_000
 _MAX_SEARCHED_NODES = 150
 
 

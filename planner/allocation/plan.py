@@ -92,7 +92,9 @@ def _trim(
     for item in items:
         needed = math.ceil(load_of(layout, item, shares[item]) - _LOAD_TOLERANCE)
         # Dearest first, so that what is left is what one would keep.
-        places = sorted((site for i, site in replicas if i == item), key=lambda site: (-layout.sites[site].price, -site))
+        places = sorted(
+            (site for i, site in replicas if i == item), key=lambda site: (-layout.sites[site].price, -site)
+        )
         for site in places:
             while replicas.get((item, site), 0) and sum(n for (i, _), n in replicas.items() if i == item) > needed:
                 fewer = {**replicas, (item, site): replicas[item, site] - 1}
@@ -144,14 +146,16 @@ def within_caps(layout: Layout, nodes: Mapping[int, int]) -> bool:
         used = sum(
             count * amount(sites[site], cap.unit)
             for site, count in nodes.items()
-            if (cap.pools is None or sites[site].pool.name in cap.pools) and sites[site].purchase in cap.purchases
+            if cap.counts(sites[site].pool.name, sites[site].purchase)
         )
         if used > cap.limit * (1 + 1e-9) + 1e-9:
             return False
     return True
 
 
-def allocation_of(layout: Layout, plan: Plan, *, solver: str, objective: float, bound: float, **counters: int) -> Allocation:
+def allocation_of(
+    layout: Layout, plan: Plan, *, solver: str, objective: float, bound: float, **counters: int
+) -> Allocation:
     """The plan in the words of the input, in a stable order; nodes without pods are left out."""
     nodes: list[Node] = []
     replicas: Counter[int] = Counter()
@@ -160,9 +164,15 @@ def allocation_of(layout: Layout, plan: Plan, *, solver: str, objective: float, 
         for filling in sorted(fillings, key=lambda filling: sorted(filling.items())):
             pods = [(layout.items[item], item, count) for item, count in sorted(filling.items()) if count]
             replicas.update({item: count for _, item, count in pods})
-            named = tuple(Pods(workload=item.workload.name, option=item.option.name, count=count) for item, _, count in pods)
+            named = tuple(
+                Pods(workload=item.workload.name, option=item.option.name, count=count) for item, _, count in pods
+            )
             if named:
-                nodes.append(Node(pool=site.pool.name, purchase=site.purchase, zone=site.zone, usd_per_hour=site.price, pods=named))
+                nodes.append(
+                    Node(
+                        pool=site.pool.name, purchase=site.purchase, zone=site.zone, usd_per_hour=site.price, pods=named
+                    )
+                )
     choices = [
         Choice(
             workload=item.workload.name, option=item.option.name, replicas=replicas[index] // item.option.shards,

@@ -1,7 +1,8 @@
 """What is to be allocated: pools of nodes, workloads with their options, applications, and caps.
 
-Everything is a plain value. The module knows no solver, no catalogue and no stack file: whoever calls it has already turned
-models into options (a configuration of one replica with the request rates it sustains) and instance types into pools.
+Everything is a plain value. The module knows no solver, no catalogue and no stack file: whoever calls it has already
+turned models into options (a configuration of one replica with the request rates it sustains) and instance types
+into pools.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from planner.faults import UserFault
 __all__ = [
     "HOURS_PER_MONTH",
     "PURCHASES",
+    "RENTED",
     "Application",
     "Cap",
     "Objective",
@@ -33,6 +35,7 @@ HOURS_PER_MONTH = 730
 
 Purchase = Literal["owned", "on-demand", "spot"]
 PURCHASES: tuple[Purchase, ...] = ("owned", "on-demand", "spot")
+RENTED: tuple[Purchase, ...] = ("on-demand", "spot")
 Unit = Literal["usd_per_hour", "gpus", "vcpu", "memory_gib", "nodes"]
 Objective = Literal["cost", "owned"]
 
@@ -47,12 +50,13 @@ class Pool:
         gpus, gpu_type: GPUs per node and their type; ``0`` and ``None`` for a CPU node.
         usd_per_hour: on-demand price of one node; ``None``: it cannot be rented on demand.
         spot_usd_per_hour: spot price; ``None``: not offered as spot.
-        owned_nodes, owned_usd_per_hour: nodes that exist already, and what using one costs. The price is 0 by default, as the
-            money is spent whether or not the node works. Owned nodes stand in the pool's zones in turn, the first zone first.
+        owned_nodes, owned_usd_per_hour: nodes that exist already, and what using one costs. The price is 0 by
+            default, as the money is spent whether or not the node works. Owned nodes stand in the pool's zones in
+            turn, the first zone first.
         max_rented_nodes: the quota on rented nodes; ``None``: none. Quotas across pools are a `Cap`.
         zones: where its nodes can stand; only looked at when something asks for zones.
-        accepts_cpu_pods: whether pods without a GPU may run here; ``None``, the default: only on nodes without GPUs, since GPU
-            nodes carry a taint.
+        accepts_cpu_pods: whether pods without a GPU may run here; ``None``, the default: only on nodes without GPUs,
+            since GPU nodes carry a taint.
     """
 
     name: str
@@ -85,12 +89,12 @@ class Option:
 
     Attributes:
         name: unique within its workload, e.g. ``fp8-tp2``.
-        requests_per_second: highest sustained rate of one replica for each bucket of the workload, when it serves nothing else;
-            0: this option cannot serve the bucket. Empty for a workload without buckets.
+        requests_per_second: highest sustained rate of one replica for each bucket of the workload, when it serves
+            nothing else; 0: this option cannot serve the bucket. Empty for a workload without buckets.
         gpu_type: GPUs it was sized for; ``None``: it runs on CPU.
         gpus, vcpu, memory_gib: of one shard, which must sit on one node.
-        shards: pods that make one replica. More than one means pipeline parallel: the shards of a replica may sit on different
-            nodes, all of one pool, purchase and zone.
+        shards: pods that make one replica. More than one means pipeline parallel: the shards of a replica may sit on
+            different nodes, all of one pool, purchase and zone.
         pools: the only pools it may use; ``None``: every pool with its GPU type.
     """
 
@@ -121,7 +125,8 @@ class Spread:
 
     Attributes:
         max_per_node: most pods of it on one node; ``None``: no limit. 1 is a required anti-affinity by host name.
-        min_zones: zones that must hold a replica, with at most ceil(replicas / zones) in any of them; 1 asks for nothing.
+        min_zones: zones that must hold a replica, with at most ceil(replicas / zones) in any of them; 1 asks for
+            nothing.
     """
 
     max_per_node: int | None = None
@@ -198,14 +203,19 @@ class Cap:
     pools: tuple[str, ...] | None = None
     purchases: tuple[Purchase, ...] = PURCHASES
 
+    def counts(self, pool: str, purchase: Purchase) -> bool:
+        """Whether nodes of that pool, got that way, are part of the sum."""
+        return purchase in self.purchases and (self.pools is None or pool in self.pools)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
     """All that is decided together. Raises `UserFault`, with every fault at once, when it contradicts itself.
 
     Attributes:
-        objective: ``cost``: the least USD per hour, owned nodes at their own price. ``owned``: fill what is owned first: the
-            least rent, and among equal rents the fewest owned GPUs (CPUs where there are none) in use, so that those in use
+        objective: ``cost``: the least USD per hour, owned nodes at their own price. ``owned``: fill what is owned
+            first: the least rent, and among equal rents the fewest owned GPUs (CPUs where there are none) in use, so
+                that those in use
             are full.
     """
 
@@ -223,10 +233,16 @@ class Problem:
     def all_caps(self) -> tuple[Cap, ...]:
         """The caps, with every pool's own quota as one more."""
         quotas = (
-            Cap(name=f"quota {pool.name}", unit="nodes", limit=pool.max_rented_nodes, pools=(pool.name,), purchases=("on-demand", "spot"))
+            Cap(
+                name=f"quota {pool.name}",
+                unit="nodes",
+                limit=pool.max_rented_nodes,
+                pools=(pool.name,),
+                purchases=RENTED,
+            )
             for pool in self.pools
             if pool.max_rented_nodes is not None
-        )  # fmt: skip
+        )
         return (*self.caps, *quotas)
 
     def all_workloads(self) -> tuple[Workload, ...]:

@@ -15,7 +15,8 @@ INFINITY = float("inf")
 
 @dataclass(frozen=True, kw_only=True)
 class Program:
-    """Minimise ``cost @ x`` with ``row_lower <= A @ x <= row_upper`` and ``lower <= x <= upper``; A in compressed rows."""
+    """Minimise ``cost @ x`` with ``row_lower <= A @ x <= row_upper`` and ``lower <= x <= upper``; A in compressed
+    rows."""
 
     cost: NDArray[np.float64]
     lower: NDArray[np.float64]
@@ -43,7 +44,9 @@ class ProgramBuilder:
         self._columns.append((cost, lower, upper, integer))
         return len(self._columns) - 1
 
-    def row(self, columns: Sequence[int], values: Sequence[float], *, lower: float = -INFINITY, upper: float = INFINITY) -> None:
+    def row(
+        self, columns: Sequence[int], values: Sequence[float], *, lower: float = -INFINITY, upper: float = INFINITY
+    ) -> None:
         """Add ``lower <= sum(values * columns) <= upper``."""
         self._indices.extend(columns)
         self._values.extend(values)

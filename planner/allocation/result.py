@@ -57,10 +57,11 @@ class Allocation:
 
     Attributes:
         usd_per_hour: price of all nodes in use.
-        objective, bound: what was minimised, and a proven lower bound on it; equal to the price for the objective ``cost``.
+        objective, bound: what was minimised, and a proven lower bound on it; equal to the price for the objective
+            ``cost``.
         solver: ``highs`` or ``greedy``; `fallback` says why when it is not the one that was asked for.
-        search_nodes: branch-and-bound nodes, `rounds`: programs solved until every pod had a node. Both are the same on every
-            machine.
+        search_nodes: branch-and-bound nodes, `rounds`: programs solved until every pod had a node. Both are the same
+            on every machine.
     """
 
     usd_per_hour: float

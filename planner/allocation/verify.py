@@ -1,4 +1,5 @@
-"""An independent check that an allocation fits its problem: plain sums over the nodes and pods, nothing of the solver's."""
+"""An independent check that an allocation fits its problem: plain sums over the nodes and pods, nothing of the
+solver's."""
 
 from __future__ import annotations
 
@@ -38,10 +39,12 @@ def _nodes(problem: Problem, allocation: Allocation) -> Iterator[str]:
         pool, where = pools[node.pool], f"node {number} ({node.pool})"
         owned[node.pool] += node.purchase == "owned"
         if pool.price(node.purchase) != node.usd_per_hour:
-            yield f"{where} is billed {node.usd_per_hour} USD/h as {node.purchase}, its pool says {pool.price(node.purchase)}"
+            yield f"{where} costs {node.usd_per_hour} USD/h as {node.purchase}, its pool says {pool.price(node.purchase)}"
         if node.zone is not None and node.zone not in pool.zones:
             yield f"{where} stands in zone {node.zone}, where the pool is not offered"
-        placed = [(workloads[pods.workload], _option(workloads[pods.workload], pods.option), pods.count) for pods in node.pods]
+        placed = [
+            (workloads[pods.workload], _option(workloads[pods.workload], pods.option), pods.count) for pods in node.pods
+        ]
         for has, needs, what in (
             (pool.gpus, sum(option.gpus * count for _, option, count in placed), "GPUs"),
             (pool.vcpu, sum(option.vcpu * count for _, option, count in placed), "vCPU"),
@@ -85,14 +88,22 @@ def _caps(problem: Problem, allocation: Allocation) -> Iterator[str]:
 def _counted(cap: Cap, node: Node, pool: Pool) -> float:
     if (cap.pools is not None and pool.name not in cap.pools) or node.purchase not in cap.purchases:
         return 0.0
-    figures = {"gpus": pool.gpus, "vcpu": pool.vcpu, "memory_gib": pool.memory_gib, "nodes": 1, "usd_per_hour": node.usd_per_hour}
+    figures = {
+        "gpus": pool.gpus,
+        "vcpu": pool.vcpu,
+        "memory_gib": pool.memory_gib,
+        "nodes": 1,
+        "usd_per_hour": node.usd_per_hour,
+    }
     return float(figures[cap.unit])
 
 
 def _workload(problem: Problem, workload: Workload, allocation: Allocation) -> Iterator[str]:
     pods: Counter[tuple[str, str, str, str | None]] = Counter()
     for node in allocation.nodes:
-        pods.update({(p.option, node.pool, node.purchase, node.zone): p.count for p in node.pods if p.workload == workload.name})
+        pods.update(
+            {(p.option, node.pool, node.purchase, node.zone): p.count for p in node.pods if p.workload == workload.name}
+        )
     replicas: Counter[str] = Counter()
     zones: Counter[str | None] = Counter()
     firm = 0
@@ -108,7 +119,9 @@ def _workload(problem: Problem, workload: Workload, allocation: Allocation) -> I
         yield f"{total} replicas, allowed are {workload.min_replicas} to {workload.max_replicas}"
     if workload.max_options is not None and len(+replicas) > workload.max_options:
         yield f"{len(+replicas)} options in use, {workload.max_options} allowed"
-    if workload.spot is not None and firm < max(min(workload.spot.floor_replicas, total), workload.spot.floor_fraction * total - 1e-6):
+    if workload.spot is not None and firm < max(
+        min(workload.spot.floor_replicas, total), workload.spot.floor_fraction * total - 1e-6
+    ):
         yield f"{firm} of {total} replicas are not on spot, the floor is higher"
     wanted = workload.spread.min_zones
     if wanted > 1 and (len(+zones) < wanted or max(zones.values()) > math.ceil(total / wanted) or None in +zones):

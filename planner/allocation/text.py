@@ -1,0 +1,77 @@
+"""Results in words."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from planner.allocation.problem import HOURS_PER_MONTH
+from planner.allocation.result import Allocation, Constraint, Infeasible, Relaxation
+
+__all__ = ["describe", "describe_constraint", "describe_relaxation"]
+
+_WORDS = {
+    "demand": "demand of {name}",
+    "min_replicas": "minimum replicas of {name}",
+    "max_replicas": "maximum replicas of {name}",
+    "max_options": "number of hardware options {name} may mix",
+    "whole_buckets": "request sizes of {name} kept whole",
+    "replicas": "replicas of {name}",
+    "max_per_node": "pods of {name} per node",
+    "min_zones": "zones of {name}",
+    "spot_floor_replicas": "replicas of {name} kept off spot",
+    "spot_floor_fraction": "share of {name} kept off spot",
+    "cap": "{name}",
+}
+
+
+def describe_constraint(constraint: Constraint) -> str:
+    """What a person calls it, e.g. ``minimum replicas of chat``."""
+    return _WORDS[constraint.kind].format(name=constraint.name)
+
+
+def describe_relaxation(relaxation: Relaxation) -> str:
+    """The change in one line, e.g. ``budget 2000 -> 2340 USD/month``; budgets by month, rounded so that they
+    suffice."""
+    name = describe_constraint(relaxation.constraint)
+    scale, unit, digits = (
+        (HOURS_PER_MONTH, "USD/month", 0) if relaxation.unit == "usd_per_hour" else (1, relaxation.unit, 2)
+    )
+    current = f"{relaxation.current * scale:,.{digits}f}" if scale > 1 else f"{relaxation.current:g}"
+    if relaxation.needed is None:
+        return f"{name}: no value of it is enough (now {current} {unit})"
+    if scale > 1:
+        return f"{name} {current} -> {-(-relaxation.needed * scale // 1):,.0f} {unit}"
+    return f"{name} {current} -> {relaxation.needed:.4g} {unit}"
+
+
+def describe(result: Allocation | Infeasible) -> str:
+    """The result in a few lines: nodes, what runs where, cost and proof; or the conflicts and what would resolve
+    them."""
+    return _allocation(result) if isinstance(result, Allocation) else _infeasible(result)
+
+
+def _allocation(allocation: Allocation) -> str:
+    lines = []
+    nodes = Counter((node.pool, node.purchase, node.usd_per_hour) for node in allocation.nodes)
+    for (pool, purchase, price), count in sorted(nodes.items()):
+        lines.append(f"{count} x {pool} {purchase} at {price:.3f} USD/h")
+    for choice in allocation.choices:
+        busy = f", {choice.load / choice.replicas:.0%} busy" if choice.load else ""
+        lines.append(f"{choice.workload}: {choice.replicas} x {choice.option}{busy}")
+    proof = "optimal" if allocation.gap < 1e-4 else f"within {allocation.gap:.1%} of the optimum"
+    if allocation.bound == float("-inf"):
+        proof = "nothing proven"
+    month = allocation.usd_per_hour * HOURS_PER_MONTH
+    lines.append(f"{allocation.usd_per_hour:.2f} USD/h, {month:,.0f} USD/month, {proof} ({allocation.solver})")
+    return "\n".join(lines)
+
+
+def _infeasible(result: Infeasible) -> str:
+    if not result.proven:
+        return f"{result.solver} found no plan, which does not prove that there is none"
+    lines = []
+    for conflict in result.conflicts:
+        names = " and ".join(describe_constraint(relaxation.constraint) for relaxation in conflict.relaxations)
+        lines.append(f"no plan satisfies {names}" + (" together" if len(conflict.relaxations) > 1 else ""))
+        lines += [f"  {describe_relaxation(relaxation)}" for relaxation in conflict.relaxations]
+    return "\n".join(lines) or "no plan exists"
