@@ -11,6 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -57,7 +58,7 @@ def namespace(kubectl: Kubectl, request: pytest.FixtureRequest) -> Iterator[str]
     labels = {"pod-security.kubernetes.io/enforce": "restricted"}
     kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
     yield name
-    kubectl("delete", "namespace", name, f"--timeout={PATIENCE_SECONDS}s")
+    kubectl("delete", "namespace", name, "--wait=false")
 
 
 def pod_spec(**extra: object) -> dict:
@@ -136,6 +137,11 @@ def test_ordinary_workloads_run_their_course(kubectl: Kubectl, namespace: str) -
     assert front["status"]["loadBalancer"]["ingress"][0]["ip"] == front["spec"]["clusterIP"]
     pods = kubectl.get("pods", "-n", namespace, "-l", f"{NAME_LABEL}=web")
     assert {pod["spec"]["nodeName"] for pod in pods} == {"simulated-a", "simulated-b", "simulated-c"}
+
+    kubectl("-n", namespace, "delete", "service,deployment,pvc", "--all", f"--timeout={PATIENCE_SECONDS}s")
+    assert wait_until(lambda: not kubectl.get("persistentvolumes"), timeout_seconds=PATIENCE_SECONDS)
+    kubectl("create", "namespace", f"{namespace}-2")
+    kubectl("delete", "namespace", f"{namespace}-2", f"--timeout={PATIENCE_SECONDS}s")
 
 
 def test_the_restricted_pod_security_standard_is_enforced(kubectl: Kubectl, namespace: str) -> None:
@@ -222,7 +228,7 @@ def test_what_was_killed_is_started_again_and_the_data_is_kept(
 ) -> None:
     folder = cluster_folder(embedded_cluster.name)
     kept = f"kept-{component}"
-    kubectl("create", "namespace", kept)
+    kubectl("create", "configmap", kept)
     killed = {state.name: state.pid for state in states(folder) if component in (state.name, "all")}
     for pid in killed.values():
         assert pid is not None
@@ -233,7 +239,7 @@ def test_what_was_killed_is_started_again_and_the_data_is_kept(
     after = {state.name: state.pid for state in states(folder)}
     assert all(after.values())
     assert all(after[name] != pid for name, pid in killed.items())
-    kubectl("delete", "namespace", kept, f"--timeout={PATIENCE_SECONDS}s")
+    kubectl("delete", "configmap", kept)
 
 
 def listening(name: str) -> list[psutil._common.sconn]:
@@ -243,9 +249,21 @@ def listening(name: str) -> list[psutil._common.sconn]:
 
 
 def test_two_clusters_run_side_by_side_and_down_leaves_nothing(embedded_cluster: ClusterInfo) -> None:
-    name = "llmos-test-second"
+    name = f"{embedded_cluster.name}-second"
+    own = Record.read(embedded_cluster.name)
+    assert own is not None
+    # As if an earlier command had been killed while it created the cluster.
+    Record.new(name, binaries=own.binaries, progress=print)
+    (cluster_folder(name) / "kwok.yaml").write_text("half a file", encoding="utf-8")
+    said: list[str] = []
     try:
-        second = embedded.up(name=name)
+        with ThreadPoolExecutor() as pool:
+            runs = [pool.submit(embedded.up, name=name, progress=said.append) for _ in range(2)]
+            second, again = (each.result() for each in runs)
+        assert again == second
+        assert sorted(said) == [
+            f"another command is working on cluster `{name}`: waiting for it", f"creating cluster `{name}` ...",
+        ]
         assert second.api_url != embedded_cluster.api_url
         ports = [{connection.laddr.port for connection in listening(each)} for each in (name, embedded_cluster.name)]
         assert len(ports[0]) >= 8 and not ports[0] & ports[1]
