@@ -55,15 +55,14 @@ def start(*, install: bool) -> None:
         packages.ensure(["iproute2"], install=install, why="the network bridge of our Docker engine")
     folder = _folder()
     folder.mkdir(parents=True, exist_ok=True)
-    _run_folder().mkdir(mode=0o700, exist_ok=True)
     # An empty configuration of its own: the machine's daemon.json may contradict what is set here.
     (folder / "daemon.json").write_text("{}\n", encoding="utf-8")
     daemon = _daemon()
     with locked(folder / "engine.lock"):
         if not daemon.running():
-            # An engine that was killed leaves its containers running; a new one would wait for each of them to end.
-            _kill_left_over()
-            _unmount_left_over()
+            # An engine that was killed leaves its containers running, and a new one would wait for each to end.
+            _clear_left_over()
+            _run_folder().mkdir(mode=0o700)
             _add_bridge()
             daemon.start()
     daemon.wait_ready(lambda: _socket().is_socket() and _answers(), timeout_seconds=60)
@@ -78,10 +77,8 @@ def stop() -> bool:
         return False
     with locked(_folder() / "engine.lock"):
         was_running = _daemon().stop(grace_seconds=30)
-        left_over = _kill_left_over()
-        _unmount_left_over()
+        left_over = _clear_left_over()
         bridge = _delete_bridge()
-        shutil.rmtree(_run_folder(), ignore_errors=True)
     return was_running or left_over or bridge
 
 
@@ -170,6 +167,15 @@ def _delete_bridge() -> bool:
     if existed:
         _ip("link", "delete", _own_name())
     return existed
+
+
+def _clear_left_over() -> bool:
+    """End, unmount and delete what an engine that is gone has left, images aside; True when a process was left."""
+    killed = _kill_left_over()
+    _unmount_left_over()
+    # Its record of containerd's number would be believed by the next engine, even if that is a zombie.
+    shutil.rmtree(_run_folder(), ignore_errors=True)
+    return killed
 
 
 def _kill_left_over() -> bool:
