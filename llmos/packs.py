@@ -116,7 +116,8 @@ class Pack:
             raise _broken(self._process, error) from error
         self.policies: tuple[PolicyInfo, ...] = tuple(protocol.policy_info(policy) for policy in info.policies)
         layers = [(f"policies/config/{self._environment}.json", settings), ("policy settings", self._overrides)]
-        self.config = configuration.merge(protocol.initial_config(info), layers, self.policies)
+        self.initial = protocol.initial_config(info)
+        self.config = configuration.merge(self.initial, layers, self.policies)
         self._stub.ConfigureStack(analyzer_pb2.AnalyzerStackConfigureRequest(
             stack=self._environment, project="llmagentos", dry_run=self._preview
         ))

@@ -124,9 +124,10 @@ def _deliver(
 
 
 def _unchecked_text(unchecked: Iterable[tuple[str, str]]) -> str:
-    places = [f"{name}: {path}" for name, path in unchecked]
-    shown = ", ".join(places[:3]) + (f" and {len(places) - 3} more" if len(places) > 3 else "")
-    return (
-        f"could not be checked, because the value is not known at preview: {shown}. It is checked, and mandatory, at `up`\n"
-        "  To fix: nothing, if it is known by then; otherwise give the value in plain"
-    )
+    places = list(unchecked)
+    message = "could not be checked, because a value is not known at preview; it is checked, and mandatory, at `up`"
+    others = [f"{name}: {path}" for name, path in places[1:]]
+    more = f" (also {', '.join(others[:2])}{f' and {len(others) - 2} more' if len(others) > 2 else ''})" if others else ""
+    name, path = places[0]
+    fix = "nothing, if the value is known by then; otherwise give it in plain"
+    return f"{message}{more}\n  At: {path}\n  To fix: {fix}\n  Object: {name}"
