@@ -5,9 +5,11 @@ Nothing is decided here: the table goes to ``planner.allocation``, which knows a
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from planner.catalogue import Catalogue, Gpu, InstanceType, ModelSpec, Precision
+from planner.choice_cpu import cpu_device, cpu_memory
 from planner.choice_rules import hardware_reason, parallelisms, precisions
 from planner.choice_types import Candidate, Choice, Constraints, Rejected, option_name
 from planner.memory import MemoryEstimate, Serving, estimate_memory
@@ -34,7 +36,7 @@ def candidates(
     rejected: list[Rejected] = []
     for name in names:
         instance = catalogue.instance(name, where="models.hardware")
-        gpu = catalogue.gpu_of(instance)
+        gpu = catalogue.gpu_of(instance) or (cpu_device(instance) if constraints.cpus and instance.supported else None)
         reason = hardware_reason(instance, gpu, min_memory_gib=constraints.min_memory_gib)
         if reason or gpu is None:
             rejected.append(Rejected(option=name, constraint="instance type", reason=reason))
@@ -77,7 +79,7 @@ def _on_instance(
     good: list[Candidate] = []
     bad: list[Rejected] = []
     for tensor, pipeline in parallelisms(
-        model, gpus=instance.gpus, max_gpus=constraints.max_gpus, max_pipeline=constraints.max_pipeline_parallel
+        model, gpus=max(1, instance.gpus), max_gpus=constraints.max_gpus, max_pipeline=constraints.max_pipeline_parallel
     ):
         if pipeline > 1 and good:
             break
@@ -94,6 +96,20 @@ def _on_instance(
 
 
 def _size(setup: Setup, workload: Workload, slo: Slo, constraints: Constraints) -> _Sized:
+    engine = _engine(setup.gpu)
+    memory = _memory(setup, constraints)
+    rates = sustained(setup, efficiencies_of(engine), workload, slo, memory=memory) if memory.fits else None
+    return _Sized(memory=memory, rates=rates, certainty=certainty(setup, framework=engine))
+
+
+def _engine(device: Gpu) -> str:
+    return "llama.cpp" if device.compute_capability == (0, 0) else "vllm"
+
+
+def _memory(setup: Setup, constraints: Constraints) -> MemoryEstimate:
+    if _engine(setup.gpu) == "llama.cpp":
+        context = constraints.context_tokens or setup.model.max_context_tokens
+        return cpu_memory(setup.model, setup.gpu, precision=setup.precision, context_tokens=context)
     serving = Serving(
         tensor_parallel=setup.tensor_parallel,
         pipeline_parallel=setup.pipeline_parallel,
@@ -102,9 +118,7 @@ def _size(setup: Setup, workload: Workload, slo: Slo, constraints: Constraints) 
         context_tokens=constraints.context_tokens,
         engine_version=constraints.engine_version,
     )
-    memory = estimate_memory(setup.model, setup.gpu, serving)
-    rates = sustained(setup, efficiencies_of(), workload, slo, memory=memory) if memory.fits else None
-    return _Sized(memory=memory, rates=rates, certainty=certainty(setup))
+    return estimate_memory(setup.model, setup.gpu, serving)
 
 
 def _verdict(setup: Setup, sized: _Sized, slo: Slo, instance: InstanceType) -> Candidate | Rejected:
@@ -112,18 +126,19 @@ def _verdict(setup: Setup, sized: _Sized, slo: Slo, instance: InstanceType) -> C
     precision = setup.precision or setup.model.precision
     option = option_name(instance.name, precision, setup.tensor_parallel, setup.pipeline_parallel, setup.kv_bytes)
     if rates is None:
-        return Rejected(option=option, constraint="GPU memory", reason=memory.reason)
+        return Rejected(option=option, constraint="GPU memory" if instance.gpus else "memory", reason=memory.reason)
     if rates.requests_per_second <= 0:
         limit, least = (slo.ttft_ms, rates.ttft_ms) if rates.binding == "slo.ttft_ms" else (slo.tpot_ms, rates.tpot_ms)
         reason = f"{least:.0f} ms at the lowest load, and {limit:g} ms are promised"
         return Rejected(option=option, constraint=rates.binding, reason=reason)
-    gpus = setup.tensor_parallel * setup.pipeline_parallel
-    price = instance.usd_per_hour
+    gpus = setup.tensor_parallel * setup.pipeline_parallel if instance.gpus else 0
+    price, share = instance.usd_per_hour, gpus / instance.gpus if instance.gpus else 1.0
     return Candidate(
         instance_type=instance.name,
-        gpu=setup.gpu.name,
+        engine=_engine(setup.gpu),
+        gpu=instance.gpu or "",
         gpus=gpus,
-        nodes=max(1, -(-gpus // instance.gpus)),
+        nodes=math.ceil(share),
         tensor_parallel=setup.tensor_parallel,
         pipeline_parallel=setup.pipeline_parallel,
         precision=precision,
@@ -138,7 +153,7 @@ def _verdict(setup: Setup, sized: _Sized, slo: Slo, instance: InstanceType) -> C
         ttft_ms=rates.ttft_ms,
         tpot_ms=rates.tpot_ms,
         binding=rates.binding,
-        usd_per_hour=None if price is None else price * gpus / instance.gpus,
+        usd_per_hour=None if price is None else price * share,
         certainty=sized.certainty,
     )
 

@@ -45,6 +45,8 @@ def precisions(
 
 def _capability_reason(precision: Precision, kv_bytes: float, gpu: Gpu) -> str:
     major, minor = gpu.compute_capability
+    if (major, minor) == (0, 0):
+        return "" if kv_bytes >= 2 else "llama.cpp is sized with a half-precision cache only"
     if gpu.compute_capability < _LEAST_CAPABILITY[precision]:
         least = ".".join(str(part) for part in _LEAST_CAPABILITY[precision])
         return f"{precision} weights need compute capability {least}, and {gpu.product} has {major}.{minor}"

@@ -23,6 +23,7 @@ class Constraints:
         max_gpus: of one replica.
         max_pipeline_parallel: stages; more than one is only looked at where no node holds the model.
         instance_types: the only ones allowed; every supported one of the catalogue by default.
+        cpus: also look at CPU machines with llama.cpp. Off by default: it needs the model as a GGUF file.
         min_memory_gib: main memory that the server's pod needs beside what it loads.
         engine_version: vLLM release.
     """
@@ -33,6 +34,7 @@ class Constraints:
     max_gpus: int | None = None
     max_pipeline_parallel: int = 1
     instance_types: tuple[str, ...] | None = None
+    cpus: bool = False
     min_memory_gib: float = 6.0
     engine_version: str = CURRENT_ENGINE
 
@@ -43,7 +45,8 @@ class Candidate:
 
     Attributes:
         instance_type: of every node of the replica.
-        gpu: kind of GPU.
+        engine: ``vllm`` on GPUs, ``llama.cpp`` on CPUs.
+        gpu: kind of GPU; empty on CPUs.
         gpus: of the replica, over all stages.
         nodes: that one replica spans (its pipeline stages, when a node holds one stage).
         tensor_parallel: GPUs per stage.
@@ -60,11 +63,12 @@ class Candidate:
         ttft_ms: at that rate, for nine of ten requests.
         tpot_ms: at that rate.
         binding: what keeps it from a higher rate.
-        usd_per_hour: the replica's share of its nodes by GPUs; ``None`` when the price is unknown.
+        usd_per_hour: the replica's share of its nodes by GPUs (a CPU machine whole); ``None`` when not known.
         certainty: whether this kind of model was measured on this GPU.
     """
 
     instance_type: str
+    engine: str
     gpu: str
     gpus: int
     nodes: int

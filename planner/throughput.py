@@ -19,6 +19,7 @@ __all__ = ["Certainty", "Latency", "certainty", "closed_loop", "efficiencies_of"
 Certainty = Literal["measured family", "roofline only"]
 
 _DATA = Path(__file__).parent / "data" / "efficiencies.toml"
+_CPU_DATA = _DATA.with_name("efficiencies_cpu.toml")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +37,9 @@ class Latency:
 
 @cache
 def efficiencies_of(framework: str = "vllm") -> Efficiencies:
-    """Calibrated constants of that engine: ``vllm``, ``sglang`` or ``trtllm``."""
+    """Constants of that engine: ``vllm``, ``sglang`` or ``trtllm``, calibrated, or ``llama.cpp`` on CPUs, assumed."""
+    if framework == "llama.cpp":
+        return Efficiencies(**tomllib.loads(_CPU_DATA.read_text(encoding="utf-8")))
     constants = _constants()
     return Efficiencies(**constants["shared"], **constants["engine"][framework])
 

@@ -104,3 +104,16 @@ def test_fewer_gpus_can_be_demanded():
 def test_an_unknown_instance_type_is_the_users_fault():
     with pytest.raises(UserFault, match=r"did you mean `g6\.xlarge`"):
         _choose("Qwen/Qwen3-8B", instance_types=("g6.xlrge",))
+
+
+def test_small_models_run_on_cpus_when_asked():
+    slow = Slo(ttft_ms=5000, tpot_ms=100)
+    choice = _choose(
+        "Qwen/Qwen3-0.6B", slow, context_tokens=2048, cpus=True, instance_types=("c7g.8xlarge", "g6.xlarge")
+    )
+    cpu = next(candidate for candidate in choice.candidates if candidate.engine == "llama.cpp")
+    assert (cpu.gpus, cpu.gpu, cpu.certainty) == (0, "", "roofline only")
+    assert cpu.usd_per_hour == CATALOGUE.instances["c7g.8xlarge"].usd_per_hour
+    large = _choose("Qwen/Qwen3-235B-A22B", slow, context_tokens=2048, cpus=True, instance_types=("c7g.8xlarge",))
+    assert not large.candidates
+    assert large.rejected[0].constraint == "memory"
