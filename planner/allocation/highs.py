@@ -55,7 +55,8 @@ def run_highs(program: Program, *, relative_gap: float, node_limit: int) -> Run:
     # Here and not above: a plan that is read from a lock file must not load a solver.
     import highspy
 
-    highs = highspy.Highs()
+    # The class under `highspy.Highs`: that one switches its callbacks on, which prints a banner on standard output.
+    highs = highspy.highs._Highs()
     for name, value in _OPTIONS.items():
         highs.setOptionValue(name, value)
     highs.setOptionValue("mip_rel_gap", relative_gap)

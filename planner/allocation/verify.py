@@ -39,7 +39,7 @@ def _nodes(problem: Problem, allocation: Allocation) -> Iterator[str]:
         pool, where = pools[node.pool], f"node {number} ({node.pool})"
         owned[node.pool] += node.purchase == "owned"
         if pool.price(node.purchase) != node.usd_per_hour:
-            yield f"{where} costs {node.usd_per_hour} USD/h as {node.purchase}, its pool says {pool.price(node.purchase)}"
+            yield f"{where} costs {node.usd_per_hour} as {node.purchase}, its pool says {pool.price(node.purchase)}"
         if node.zone is not None and node.zone not in pool.zones:
             yield f"{where} stands in zone {node.zone}, where the pool is not offered"
         placed = [
