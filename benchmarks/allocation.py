@@ -1,10 +1,10 @@
 """Is the allocation as cheap as can be proven, and fast enough: ``python3 -m benchmarks.allocation --seed N``.
 
-Every instance is one model with traffic in buckets of request sizes and some GPU types, one GPU per node: the problem that
-Mélange (Griggs et al., "Mélange: Cost Efficient Large Language Model Serving by Exploiting GPU Heterogeneity", 2024) states.
-Four ways to solve it are compared: ours under HiGHS; the very same program under CBC; Mélange's published form, which cuts each
-bucket into slices and gives each slice to one GPU type by a binary, under CBC with 15 s; and our greedy. The same program is also
-given to HiGHS through scipy, which is what the choice of highspy rests on.
+Every instance is one model with traffic in buckets of request sizes and some GPU types, one GPU per node: the problem
+that Mélange (Griggs et al., "Mélange: Cost Efficient Large Language Model Serving by Exploiting GPU Heterogeneity",
+2024) states. Four ways to solve it are compared: ours under HiGHS; the very same program under CBC; Mélange's published
+form, which cuts each bucket into slices and gives each slice to one GPU type by a binary, under CBC with 15 s; and our
+greedy. The same program is also given to HiGHS through scipy, which is what the choice of highspy rests on.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ _SAME = 1e-6
 _BAR_COST_OVER_BOUND = 1.02
 _BAR_SECONDS_256X8 = 2.0
 
-# USD/h, memory bandwidth in GB/s, dense 16-bit TFLOPS, memory in GiB: rounded data-sheet figures and the order of magnitude of
-# on-demand prices. They only have to make realistic instances; no result of the project depends on them.
+# USD/h, memory bandwidth in GB/s, dense 16-bit TFLOPS, memory in GiB: rounded data-sheet figures and the order of
+# magnitude of on-demand prices. They only have to make realistic instances; no result of the project depends on them.
 _GPUS = {
     "T4": (0.53, 320, 65, 16), "L4": (0.80, 300, 121, 24), "A10G": (1.01, 600, 125, 24), "L40S": (1.86, 864, 362, 48),
     "RTX6000": (2.20, 960, 380, 48), "V100": (3.06, 900, 125, 16), "A100-40": (2.74, 1555, 312, 40),
@@ -58,27 +58,16 @@ class Instance:
 
     def problem(self) -> Problem:
         """The instance in our terms."""
-        types = range(len(self.prices))
-        pools = tuple(
-            Pool(
-                name=f"pool-{t}", vcpu=8, memory_gib=64, gpus=1, gpu_type=f"gpu-{t}", usd_per_hour=float(self.prices[t])
+        pools, options = [], []
+        for index, (price, rates) in enumerate(zip(self.prices, self.rates, strict=True)):
+            kind = f"gpu-{index}"
+            pools.append(Pool(name=kind, vcpu=8, memory_gib=64, gpus=1, gpu_type=kind, usd_per_hour=float(price)))
+            sustained = tuple(rates.tolist())
+            options.append(
+                Option(name=kind, gpu_type=kind, gpus=1, vcpu=4, memory_gib=32, requests_per_second=sustained)
             )
-            for t in types
-        )
-        options = tuple(
-            Option(
-                name=f"gpu-{t}",
-                gpu_type=f"gpu-{t}",
-                gpus=1,
-                vcpu=4,
-                memory_gib=32,
-                requests_per_second=tuple(self.rates[t].tolist()),
-            )
-            for t in types
-        )
-        return Problem(
-            pools=pools, workloads=(Workload(name="model", demand=tuple(self.demand.tolist()), options=options),)
-        )
+        model = Workload(name="model", demand=tuple(self.demand.tolist()), options=tuple(options))
+        return Problem(pools=tuple(pools), workloads=(model,))
 
 
 def make_instance(rng: np.random.Generator, *, buckets: int, types: int, gpus: float) -> Instance:
@@ -113,13 +102,12 @@ def make_instance(rng: np.random.Generator, *, buckets: int, types: int, gpus: f
 def solve_under_cbc(program: Program) -> float:
     """Objective of our program under CBC, infinite when it finds nothing in its time."""
     model = pulp.LpProblem("ours", pulp.LpMinimize)
+    kinds = (pulp.LpContinuous, pulp.LpInteger)
     columns = [
-        pulp.LpVariable(
-            f"c{i}", lower, None if math.isinf(upper) else upper, pulp.LpInteger if integer else pulp.LpContinuous
-        )
-        for i, (lower, upper, integer) in enumerate(zip(program.lower, program.upper, program.integer, strict=True))
+        pulp.LpVariable(f"c{index}", lower, None if math.isinf(upper) else upper, kinds[int(integer)])
+        for index, (lower, upper, integer) in enumerate(zip(program.lower, program.upper, program.integer, strict=True))
     ]
-    model += pulp.LpAffineExpression((column, cost) for column, cost in zip(columns, program.cost, strict=True) if cost)
+    model += pulp.LpAffineExpression((column, c) for column, c in zip(columns, program.cost, strict=True) if c)
     for row, (lower, upper) in enumerate(zip(program.row_lower, program.row_upper, strict=True)):
         span = slice(program.starts[row], program.starts[row + 1])
         terms = pulp.LpAffineExpression(
@@ -165,7 +153,8 @@ def solve_under_scipy(program: Program) -> float:
     rows = csr_matrix((program.values, program.indices, program.starts), shape=shape)
     result = milp(
         program.cost, integrality=program.integer.astype(int), bounds=Bounds(program.lower, program.upper),
-        constraints=LinearConstraint(rows, program.row_lower, program.row_upper), options={"mip_rel_gap": DEFAULT_RELATIVE_GAP},
+        constraints=LinearConstraint(rows, program.row_lower, program.row_upper),
+        options={"mip_rel_gap": DEFAULT_RELATIVE_GAP},
     )  # fmt: skip
     return float(result.fun) if result.success else math.inf
 
@@ -238,12 +227,15 @@ def main(arguments: list[str] | None = None) -> int:
     for buckets, types in shapes:
         gpus = float(np.exp(rng.uniform(np.log(5), np.log(200))))
         rows.append(row := measure(make_instance(rng, buckets=buckets, types=types, gpus=gpus)))
+        costs = ", ".join(
+            f"{name} {row[key]:.3f} in {row[f'{key}_seconds']:.2f} s"
+            for name, key in (("CBC", "cbc"), ("scipy", "scipy"), ("Mélange's form", "melange"))
+        )
         print(
-            f"{buckets:3} buckets {types:2} types {gpus:5.0f} GPUs: ours {row['cost']:9.3f} in {row['seconds']:5.2f} s, bound {row['bound']:9.3f}, "
-            f"CBC {row['cbc']:9.3f} in {row['cbc_seconds']:5.2f} s, Mélange's form {row['melange']:9.3f} in {row['melange_seconds']:5.2f} s, "
-            f"greedy {row['greedy']:9.3f}",
+            f"{buckets:3} buckets {types:2} types {gpus:5.0f} GPUs: ours {row['cost']:.3f} in {row['seconds']:.2f} s, "
+            f"bound {row['bound']:.3f}, {costs}, greedy {row['greedy']:.3f}",
             flush=True,
-        )  # fmt: skip
+        )
     summary = summarise(rows, shapes)
     print(json.dumps(summary))
     slow = summary["max_seconds_256x8"]
