@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import yaml
@@ -32,6 +32,11 @@ class Ports:
     kwok_controller: int
     karpenter_metrics: int
     karpenter_health: int
+
+    def of(self, component: str) -> list[int]:
+        """The ports of one component, e.g. both of ``etcd``."""
+        prefix = component.replace("-", "_")
+        return [port for name, port in asdict(self).items() if name.startswith(prefix)]
 
 
 def create(name: str, *, folder: Path, binaries: Binaries, ports: Ports) -> None:

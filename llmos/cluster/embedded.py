@@ -20,6 +20,7 @@ from llmos.cluster import contents, control_plane, karpenter
 from llmos.cluster.binaries import provide
 from llmos.cluster.info import ClusterInfo, ClusterStatus
 from llmos.cluster.locks import exclusive
+from llmos.cluster.ports import is_free
 from llmos.cluster.processes import drop_stale_pid_files, states, stop_all
 from llmos.cluster.record import Record, cluster_folder
 from llmos.console import note
@@ -126,6 +127,7 @@ def _restart(name: str, record: Record, *, install: bool, progress: Progress) ->
     folder = cluster_folder(name)
     stopped = [process.name for process in states(folder) if not process.running]
     progress(f"cluster `{name}`: starting {', '.join(stopped) or 'what does not answer'} ...")
+    _require_free(name, record, stopped)
     drop_stale_pid_files(folder)
     control_plane.start(name, binaries=record.binaries)
     _fill(name, record)
@@ -134,15 +136,35 @@ def _restart(name: str, record: Record, *, install: bool, progress: Progress) ->
 
 def _fill(name: str, record: Record) -> None:
     folder = cluster_folder(name)
-    if not contents.BASE_NODES.keys() <= (_nodes(name, record) or {}).keys():
+    nodes = _nodes(name, record)
+    if nodes is None:
+        raise _not_up(name, "the API server does not answer")
+    if not contents.BASE_NODES.keys() <= nodes.keys():
         contents.apply(folder, kubectl=record.binaries.kubectl, karpenter_crds=record.binaries.karpenter_crds)
     karpenter.ensure_running(folder, binaries=record.binaries, ports=record.ports)
     if not wait_until(lambda: _is_up(name, record), timeout_seconds=_READY_SECONDS):
-        stopped = [process.name for process in states(folder) if not process.running]
-        problem = f"{', '.join(stopped)} ended" if stopped else "its nodes are not Ready"
-        fix = f"read the logs in {folder / 'logs'}; `python3 -m llmos cluster down` and `up` start afresh"
-        what = f"{problem} {_READY_SECONDS} s after the start"
-        raise EnvironmentFault(Fault(what=what, where=_where(name), fix=fix))
+        raise _not_up(name, f"its nodes are not Ready after {_READY_SECONDS} s")
+
+
+def _not_up(name: str, problem: str) -> EnvironmentFault:
+    logs = cluster_folder(name) / "logs"
+    stopped = [process.name for process in states(cluster_folder(name)) if not process.running]
+    for log in (log for component in stopped if (log := logs / f"{component}.log").is_file()):
+        lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-60:]
+        telling = [line for line in lines if re.search("panic|fatal|error", line, re.IGNORECASE)] or lines
+        problem = f"{log.stem} ended:\n    " + "\n    ".join(line[:300] for line in telling[-3:])
+        break
+    fix = f"read the logs in {logs}; `python3 -m llmos cluster down` and `up` start afresh"
+    return EnvironmentFault(Fault(what=problem, where=_where(name), fix=fix))
+
+
+def _require_free(name: str, record: Record, components: list[str]) -> None:
+    for component in components:
+        taken = [str(port) for port in record.ports.of(component) if not is_free(port)]
+        if taken:
+            what = f"port {' and '.join(taken)} of {component} is taken by another program by now"
+            fix = "stop that program; or `python3 -m llmos cluster down` and `up`, which chooses other ports"
+            raise EnvironmentFault(Fault(what=what, where=_where(name), fix=fix))
 
 
 def _is_up(name: str, record: Record) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Collection
 
 from planner.faults import EnvironmentFault, Fault
 
-__all__ = ["choose"]
+__all__ = ["choose", "is_free"]
 
 # Below 32768, where Linux begins to hand out ports for outgoing connections: those could take one while we restart.
 _RANGE = range(20_000, 32_768)
@@ -30,7 +30,7 @@ def choose(count: int, *, reserved: Collection[int] = ()) -> list[int]:
     for port in random.sample(_RANGE, len(_RANGE)):
         if len(chosen) == count:
             break
-        if port not in reserved and _is_free(port):
+        if port not in reserved and is_free(port):
             chosen.append(port)
     if len(chosen) < count:
         what = f"needed {count} free TCP ports between {_RANGE.start} and {_RANGE.stop - 1}, found {len(chosen)}"
@@ -38,7 +38,8 @@ def choose(count: int, *, reserved: Collection[int] = ()) -> list[int]:
     return chosen
 
 
-def _is_free(port: int) -> bool:
+def is_free(port: int) -> bool:
+    """Whether a server could listen on this port of loopback now."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         # As the servers themselves do; without it a port in TIME_WAIT would count as taken.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

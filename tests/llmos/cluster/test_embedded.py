@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from dataclasses import asdict, fields
 from pathlib import Path
 
@@ -88,3 +89,19 @@ def test_a_status_names_what_stopped() -> None:
     assert not status.running
     text = str(status)
     assert "incomplete" in text and "etcd" in text and "API server does not answer" in text
+
+
+def test_a_port_taken_in_the_meantime_is_named(cache: Path) -> None:
+    record = Record.new("one", binaries=BINARIES, progress=print)
+    embedded._require_free("one", record, ["etcd", "kube-apiserver"])
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", record.ports.etcd_peer))
+        with pytest.raises(EnvironmentFault, match=f"port {record.ports.etcd_peer} of etcd is taken"):
+            embedded._require_free("one", record, ["kube-apiserver", "etcd"])
+
+
+def test_a_component_that_ended_is_quoted(cache: Path) -> None:
+    logs = cluster_folder("one") / "logs"
+    logs.mkdir(parents=True)
+    (logs / "etcd.log").write_text("start\npanic: invalid database\n\tbackend.go:76\n", encoding="utf-8")
+    assert "etcd ended:\n    panic: invalid database\n" in str(embedded._not_up("one", "no answer"))
