@@ -36,6 +36,7 @@ MEDIAN_FULL_MAX = 0.05
 FALSE_REJECTS_MAX = 1
 _GIB = 2**30
 _PRECISION = {"bf16": "bf16", "fp16": "bf16", "fp8": "fp8", "mxfp4": "mxfp4", "awq": "int4", "gptq": "int4"}
+_ATTENTION = {"full": "full", "hybrid": "hybrid", "sliding": "sliding", "mla": "mla"}
 _SUFFIX = re.compile(r"(-(instruct|it|fp8|nvfp4|awq|bf16|gptq-int4|\d{4}))+$")
 
 
@@ -54,18 +55,23 @@ class Observation:
 
 
 def read_observations(path: Path, *, catalogue: Catalogue) -> list[Observation]:
-    """Every row that says what was started; a row without a size of model or GPU is named and left out."""
+    """Every row that says what was started; one without the size of its model or GPU is named and left out."""
     observations = []
     with path.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
-            if all(_number(row[column]) for column in ("params_b", "gpu_mem_gib", "num_gpus")):
-                observations.append(_observation(row, catalogue))
+            stated = all(_number(row[column]) for column in ("params_b", "gpu_mem_gib", "num_gpus"))
+            observation = _observation(row, catalogue) if stated else None
+            if observation:
+                observations.append(observation)
             else:
                 print(f"left out, size of model or GPU not stated: {row['model']} on {row['gpu']}")
     return observations
 
 
-def _observation(row: Mapping[str, str], catalogue: Catalogue) -> Observation:
+def _observation(row: Mapping[str, str], catalogue: Catalogue) -> Observation | None:
+    model = _model(row, catalogue)
+    if model is None:
+        return None
     digits = row["fits_or_kv_tokens"].isdigit()
     context = int(row["max_model_len"]) if row["max_model_len"].isdigit() else None
     seqs = re.search(r"max_num_seqs (\d+)", row["notes"])
@@ -78,7 +84,6 @@ def _observation(row: Mapping[str, str], catalogue: Catalogue) -> Observation:
         cuda_graphs=row["enforce_eager"].lower() != "true",
         engine_version=engine_version(row),
     )
-    model = _model(row, catalogue)
     outcome = row["outcome_at_max_model_len"]
     return Observation(
         name=row["model"],
@@ -119,7 +124,7 @@ def _gpu(row: Mapping[str, str], catalogue: Catalogue) -> Gpu:
     return replace(catalogue.gpus["h100"], name=row["gpu"].lower(), memory_gib=stated, nominal_gib=stated)
 
 
-def _model(row: Mapping[str, str], catalogue: Catalogue) -> ModelSpec:
+def _model(row: Mapping[str, str], catalogue: Catalogue) -> ModelSpec | None:
     """The catalogue's model whose name is closest; one made of the row's own columns when none has that name."""
     wanted = _key(row["model"])
     known = sorted(catalogue.models.values(), key=lambda model: len(model.id))
@@ -144,26 +149,33 @@ def _base(name: str) -> str:
     return _SUFFIX.sub("", _key(name).replace("meta-llama", "llama"))
 
 
-def _from_columns(row: Mapping[str, str], catalogue: Catalogue) -> ModelSpec:
-    """Architecture from the columns; width and vocabulary as in the known model that is closest in size."""
+def _from_columns(row: Mapping[str, str], catalogue: Catalogue) -> ModelSpec | None:
+    """Architecture from the columns; width, vocabulary and experts as in the known model that is most like it."""
     parameters, layers = float(row["params_b"]), _int(row["layers"])
-    like = min(catalogue.models.values(), key=lambda m: (abs(m.layers - layers), abs(m.parameters_b - parameters)))
+    attention = _ATTENTION.get(row["attn_class"].split()[0].split("+")[0].lower(), "full")
+    mixture = re.search(r"-a\d+(\.\d+)?b", row["model"].lower()) is not None
+    if not layers or not _int(row["kv_heads"]) or not _int(row["head_dim"]):
+        return None
+    same = [m for m in catalogue.models.values() if m.attention == attention and bool(m.experts) == mixture]
+    like = min(
+        same or catalogue.models.values(), key=lambda m: (abs(m.layers - layers), abs(m.parameters_b - parameters))
+    )
     hybrid = re.search(r"\((\d+)/\d+ full\)", row["attn_class"])
-    precision = _PRECISION.get(row["dtype"].split("-")[0], "bf16")
-    return replace(
+    full = int(hybrid.group(1)) if hybrid else round(layers * like.full_layers / like.layers)
+    shape = replace(
         like,
         id=row["model"],
         parameters_b=parameters,
         layers=layers,
-        full_layers=int(hybrid.group(1)) if hybrid else layers,
-        attention="hybrid" if hybrid else "full",
-        kv_heads=_int(row["kv_heads"], like.kv_heads),
-        head_dim=_int(row["head_dim"], like.head_dim),
-        precision=precision,
-        weight_gib=weight_gib(replace(like, parameters_b=parameters, precision="bf16", weight_gib=0.0), precision)
-        if precision != "bf16"
-        else parameters * 2e9 / _GIB,
+        full_layers=full,
+        state_layers=layers - full if like.state_layers else 0,
+        kv_heads=_int(row["kv_heads"]),
+        head_dim=_int(row["head_dim"]),
+        precision="bf16",
+        weight_gib=parameters * 2e9 / _GIB,
     )
+    precision = _precision(row, shape)
+    return replace(shape, precision=precision, weight_gib=weight_gib(shape, precision))
 
 
 def _precision(row: Mapping[str, str], model: ModelSpec) -> str:
