@@ -47,7 +47,7 @@ def efficiencies_of(framework: str = "vllm") -> Efficiencies:
 def certainty(setup: Setup, *, framework: str = "vllm") -> Certainty:
     """Whether this engine was measured with this kind of model on this GPU, or only the roofline speaks for it.
 
-    Kinds: dense or mixture of experts; latent and recurrent attention were measured nowhere.
+    Kinds: dense or mixture of experts. Latent and recurrent attention were measured nowhere.
     """
     model = setup.model
     kind = "moe" if model.experts else "dense"

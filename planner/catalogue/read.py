@@ -63,6 +63,7 @@ def _hints(kind: type) -> dict[str, Any]:
 
 
 def _entry(kind: type[Entry], row: Mapping[str, Any], *, where: str) -> Entry:
+    row = {column: cell for column, cell in row.items() if cell is not None}
     hints, known = _hints(kind), {field.name: field for field in fields(kind)}
     faults = [_unknown(column, known, where) for column in row if column not in known]
     missing = [name for name, field in known.items() if field.default is MISSING and name not in row]
@@ -90,7 +91,10 @@ def _value(column: str, cell: Any, hint: Any) -> Any:
         major, _, minor = str(cell).partition(".")
         return int(major), int(minor or 0)
     if hint is int or hint in (float, float | None):
-        number = float(cell)
+        try:
+            number = float(cell)
+        except (TypeError, ValueError):
+            number = -1.0
         if not 0 <= number < float("inf") or (hint is int and number != int(number)):
             raise ValueError(f"`{cell}` is not a {'whole ' if hint is int else ''}number of at least 0")
         return int(number) if hint is int else number
