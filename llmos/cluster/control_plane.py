@@ -62,7 +62,9 @@ def start(name: str, *, binaries: Binaries) -> None:
 
 
 def _kwokctl(name: str, binaries: Binaries, *words: str) -> None:
-    env = {**os.environ, "KWOK_WORKDIR": str(cache_dir())}
+    # A user's own KWOK_ variables would override what is configured here, ports and programs included.
+    env = {key: value for key, value in os.environ.items() if not key.startswith("KWOK_")}
+    env["KWOK_WORKDIR"] = str(cache_dir())
     fix = f"`python3 -m llmos cluster down` and `up` again; logs are in {cache_dir() / 'clusters' / name / 'logs'}"
     run(
         [binaries.kwokctl, "--name", name, *words], where=f"embedded cluster `{name}`", fix=fix, env=env,

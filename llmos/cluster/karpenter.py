@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import urllib.error
-import urllib.request
+import http.client
 from pathlib import Path
 
 from llmos.cluster.binaries import Binaries
@@ -46,8 +44,8 @@ def ensure_running(folder: Path, *, binaries: Binaries, ports: Ports) -> bool:
 
 
 def _daemon(folder: Path, *, types: Path, ports: Ports) -> Daemon:
+    # Nothing of the user's environment: Karpenter reads common names such as LOG_LEVEL, and ends at values of others.
     env = {
-        **os.environ,
         "KUBECONFIG": str(folder / "kubeconfig.yaml"),
         # One copy, outside the cluster: there is nobody to elect against and no namespace for the lease.
         "DISABLE_LEADER_ELECTION": "true",
@@ -65,8 +63,12 @@ def _daemon(folder: Path, *, types: Path, ports: Ports) -> Daemon:
 
 
 def _healthy(port: int) -> bool:
+    # Not urllib, which would ask a proxy from the environment even for loopback.
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=2) as answer:
-            return answer.status == 200
-    except (OSError, urllib.error.URLError):
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
         return False
+    finally:
+        connection.close()
