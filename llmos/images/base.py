@@ -14,7 +14,7 @@ from llmos import packages
 from llmos.console import note, step
 from llmos.images.debian_root import debian_root
 from llmos.images.engine import Engine
-from llmos.images.registry import Registry
+from llmos.images.registry_client import Registry
 from llmos.paths import cache_dir
 from planner.faults import EnvironmentFault, Fault
 

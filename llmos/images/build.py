@@ -14,7 +14,8 @@ from llmos.images.base import ensure_base, known_base
 from llmos.images.builder import Recipe, build_and_push
 from llmos.images.context import context_key
 from llmos.images.engine import check_engine, ensure_engine
-from llmos.images.registry import Registry, ensure_registry, find_registry, is_digest
+from llmos.images.registry import ensure_registry, find_registry
+from llmos.images.registry_client import Registry, is_digest
 from llmos.paths import cache_dir
 from planner.faults import EnvironmentFault, Fault, UserFault
 

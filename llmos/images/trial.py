@@ -14,10 +14,11 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from llmos.cluster import ports
 from llmos.console import step
 from llmos.daemons import wait_until
 from llmos.images.engine import Engine, ensure_engine, find_engine
-from llmos.images.registry import DIRECT, free_port
+from llmos.images.registry_client import DIRECT
 from llmos.paths import cache_dir
 from planner.faults import Fault, UserFault
 
@@ -74,7 +75,7 @@ def ensure_running(
         engine.docker(["rm", "--force", name], where=where, check=False)
         labels = {_STACK_LABEL: stack, _APPLICATION_LABEL: application, _RECIPE_LABEL: recipe}
         options = [part for key, value in labels.items() for part in ("--label", f"{key}={value}")]
-        options += ["--publish", f"127.0.0.1:{free_port()}:{container_port}", f"--memory={memory_mib}m"]
+        options += ["--publish", f"127.0.0.1:{ports.choose(1)[0]}:{container_port}", f"--memory={memory_mib}m"]
         _record(stack).parent.mkdir(parents=True, exist_ok=True)
         _record(stack).touch()
         with step(f"starting {where}"):

@@ -24,6 +24,7 @@ from llmos.images import engine, own_engine, registry, trial
 from llmos.images.build import BuiltImage, build
 from llmos.images.context import context_files
 from llmos.images.engine import Engine
+from llmos.images.registry_client import DIRECT
 from llmos.paths import PROJECT_ROOT
 from planner.faults import UserFault
 
@@ -74,7 +75,7 @@ def _start(image: BuiltImage) -> str:
 def _post(url: str, body: dict, *, key: str = KEY) -> bytes:
     headers = {"Content-Type": "application/json", "Authorization": f"Bearer {key}"}
     request = urllib.request.Request(f"{url}/v1/chat/completions", data=json.dumps(body).encode(), headers=headers)
-    with registry.DIRECT.open(request, timeout=60) as answer:
+    with DIRECT.open(request, timeout=60) as answer:
         return answer.read()
 
 

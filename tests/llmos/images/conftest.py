@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from llmos.images.registry import Registry
+from llmos.images.registry_client import Registry
 
 _PROGRAM = """#!{python}
 import json, os, sys

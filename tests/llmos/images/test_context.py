@@ -7,7 +7,7 @@ import socket
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmos.images.context import context_files, context_key
@@ -132,6 +132,7 @@ def test_the_dockerfile_counts_even_where_it_is_ignored_or_elsewhere(tmp_path: P
 RECIPES = st.dictionaries(st.text(max_size=5), st.text(max_size=5), max_size=3)
 
 
+@settings(deadline=None)  # it reads files, which a busy machine may do slowly
 @given(one=RECIPES, other=RECIPES)
 def test_recipes_have_the_same_key_only_when_equal(
     tmp_path_factory: pytest.TempPathFactory, one: dict[str, str], other: dict[str, str]

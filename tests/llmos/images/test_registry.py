@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import shutil
 import socket
+import sys
 from pathlib import Path
 
 import pytest
 
-from llmos.images.registry import (
-    Registry,
-    ensure_registry,
-    find_registry,
-    free_port,
-    is_digest,
-    stop_registry,
-)
+from llmos.cluster.ports import choose
+from llmos.images import registry as local
+from llmos.images.engine import Engine
+from llmos.images.registry import ensure_registry, find_registry, stop_registry
+from llmos.images.registry_client import Registry, is_digest
 from planner.faults import EnvironmentFault
 
 DIGEST = f"sha256:{'a' * 64}"
@@ -47,7 +45,7 @@ def test_an_answer_without_a_digest_is_a_fault_and_never_a_digest(registry) -> N
 
 
 def test_a_registry_that_is_gone_is_a_fault() -> None:
-    gone = Registry(address=f"127.0.0.1:{free_port()}")
+    gone = Registry(address=f"127.0.0.1:{choose(1)[0]}")
     assert not gone.answers()
     assert not gone.has("app", DIGEST)
     with pytest.raises(EnvironmentFault, match="does not answer"):
@@ -64,14 +62,6 @@ def test_a_proxy_is_never_asked_for_loopback(registry, monkeypatch) -> None:
 def test_only_a_whole_digest_is_one(text: str) -> None:
     assert is_digest(DIGEST)
     assert not is_digest(text)
-
-
-def test_a_port_that_somebody_has_is_passed_over() -> None:
-    with socket.socket() as holder:
-        holder.bind(("127.0.0.1", 0))
-        holder.listen()
-        taken = holder.getsockname()[1]
-        assert free_port(first=taken) > taken
 
 
 def test_finding_starts_nothing(tmp_path: Path) -> None:
@@ -91,3 +81,55 @@ def test_it_starts_once_and_comes_back_at_the_same_address() -> None:
     finally:
         stop_registry()
     assert not first.answers()
+
+
+@debian_registry
+def test_a_port_that_somebody_took_meanwhile_is_left_to_them() -> None:
+    first = ensure_registry(install=False)
+    stop_registry()
+    port = int(first.address.rpartition(":")[2])
+    try:
+        with socket.create_server(("127.0.0.1", port)):
+            second = ensure_registry(install=False)
+            assert second != first
+            assert second.answers()
+    finally:
+        stop_registry()
+
+
+@pytest.fixture
+def container(stand_in, registry, monkeypatch):
+    """A machine without Debian's packages, whose engine is a stand-in and whose registry container answers."""
+    if sys.platform == "win32":
+        pytest.skip("stand-in programs are scripts")
+    program = stand_in("docker", {"rm": (0, "llmos-registry\n", ""), "run": (0, "f00\n", "")})
+    engine = Engine(client=program.program, buildx=True, host=None, version="28.2.2")
+    monkeypatch.setattr(local, "ensure_engine", lambda **_: engine)
+    monkeypatch.setattr(local, "find_engine", lambda: engine)
+    monkeypatch.setattr(local, "_choose_address", lambda: _record(registry.address))
+    monkeypatch.setattr(local.shutil, "which", lambda _: None)
+    return program
+
+
+def _record(address: str) -> str:
+    local._address_file().write_text(address, encoding="utf-8")
+    return address
+
+
+def test_without_debians_packages_it_is_a_container_on_loopback(container, registry) -> None:
+    assert ensure_registry(install=False).address == registry.address
+    assert ensure_registry(install=False).address == registry.address
+    (run,) = [call["words"] for call in container.calls if call["words"][0] == "run"]
+    assert run[-1] == "registry:2"
+    assert f"{registry.address}:5000" in run
+    assert stop_registry() is True
+    assert container.calls[-1]["words"] == ["rm", "--force", "llmos-registry"]
+    assert find_registry() is None
+    assert stop_registry() is False
+
+
+def test_a_container_that_does_not_answer_is_a_fault(container, monkeypatch) -> None:
+    monkeypatch.setattr(local, "_choose_address", lambda: _record(f"127.0.0.1:{choose(1)[0]}"))
+    monkeypatch.setattr(local, "_READY_SECONDS", 0.2)
+    with pytest.raises(EnvironmentFault, match="docker logs llmos-registry"):
+        ensure_registry(install=False)
