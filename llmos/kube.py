@@ -61,7 +61,7 @@ class Kube:
         done = self.run("version", "-o", "json", "--request-timeout=10s", check=False, timeout_seconds=15)
         server = json.loads(done.stdout or "{}").get("serverVersion") if done.returncode == 0 else None
         if not server:
-            said = (done.stderr or done.stdout).strip().splitlines()
+            said = [line.removeprefix("error: ") for line in (done.stderr or done.stdout).strip().splitlines()]
             raise EnvironmentFault(
                 Fault(
                     what=f"the cluster does not answer: {said[-1] if said else 'no reply'}",

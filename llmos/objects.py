@@ -17,12 +17,12 @@ _ORDER = (
 )
 
 
-def kubernetes_objects(program: Program, *, engine: str = "pulumi") -> list[KubeObject]:
+def kubernetes_objects(program: Program, *, engine: str = "") -> list[KubeObject]:
     """The objects as they are sent to the API server, sorted by kind (fences first) and name.
 
     Args:
         program: what ``synth`` returned.
-        engine: value of the namespace's engine label.
+        engine: value of the namespace's engine label; without one the namespace belongs to no engine.
     """
     objects = [_object(resource, engine) for resource in program.resources if _is_object(resource)]
     return sorted(objects, key=_sort_key)
@@ -55,7 +55,8 @@ def _object(resource: Resource, engine: str) -> KubeObject:
     if annotations:
         item["metadata"]["annotations"] = annotations
     if item["kind"] == "Namespace":
-        item["metadata"]["labels"][ENGINE_LABEL] = engine
+        labels = {key: value for key, value in item["metadata"]["labels"].items() if key != ENGINE_LABEL}
+        item["metadata"]["labels"] = {**labels, ENGINE_LABEL: engine} if engine else labels
     return item
 
 

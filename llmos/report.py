@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from llmos.engines.base import EngineAction
 from llmos.kube import KubeObject
@@ -59,10 +60,12 @@ def cost_table(plan: Plan, *, today: dt.date) -> Table:
     return table
 
 
-def actions_table(actions: Sequence[EngineAction]) -> Table:
+def actions_table(actions: Sequence[EngineAction]) -> Table | Text:
     """What happens to each object; unchanged ones are only counted."""
     counts = Counter(action.action for action in actions)
     summary = ", ".join(f"{counts[name]} {name}" for name in _STYLE if counts[name]) or "nothing"
+    if all(action.action == "same" for action in actions):
+        return Text(f"Objects: {summary}")
     table = Table(title=f"Objects: {summary}", title_justify="left")
     for column in ("action", "kind", "namespace", "name"):
         table.add_column(column)

@@ -22,6 +22,7 @@ from planner.faults import Fault, UserFault
 
 __all__ = ["add_arguments", "run"]
 
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Ask the policy pack about Kubernetes manifests (also multi-document files, List kinds, folders, the output of "

@@ -49,7 +49,8 @@ def _docker() -> str:
     from llmos.images.engine import find_engine
 
     found = find_engine()
-    return f"answers ({found})" if found else "none answers; `up` starts one from Debian's packages (Linux, root)"
+    version = f"version {found.version} answers" if found else ""
+    return f"{version} (client {found.client})" if found else "none answers; `up` starts one from Debian's packages (Linux, root)"
 
 
 def _registry() -> str:

@@ -151,11 +151,13 @@ def _dry_run(
     """The objects as the server would store them. Where the namespace is missing they are validated in ``default``,
     because a dry run creates nothing that later objects of it could be put into."""
     asked = [stand_in(item) for item in wanted]
-    if not namespace_exists:
-        asked = [in_namespace(item, "default") for item in asked if item["kind"] != "Namespace"]
-    return {
-        identity(item): item for item in ApplySet(kube=kube, stack=run.stack, namespace=run.namespace).dry_run(asked)
-    }
+    applyset = ApplySet(kube=kube, stack=run.stack, namespace=run.namespace)
+    if namespace_exists:
+        return {identity(item): item for item in applyset.dry_run(asked)}
+    spaces = {identity(item): item for item in asked if item["kind"] == "Namespace"}
+    moved = applyset.dry_run([in_namespace(item, "default") for item in asked if item["kind"] != "Namespace"])
+    stored = [in_namespace(item, run.namespace) for item in moved]
+    return {**spaces, **{identity(item): item for item in stored}}
 
 
 def _apply_namespace(kube: Kube, namespaces: Sequence[KubeObject]) -> None:
