@@ -6,7 +6,6 @@ neither read nor written.
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import sys
@@ -20,12 +19,12 @@ from llmos.cluster import contents, control_plane, karpenter
 from llmos.cluster.binaries import provide
 from llmos.cluster.info import ClusterInfo, ClusterStatus
 from llmos.cluster.locks import exclusive
+from llmos.cluster.nodes import readiness
 from llmos.cluster.ports import is_free
 from llmos.cluster.processes import drop_stale_pid_files, states, stop_all
 from llmos.cluster.record import Record, cluster_folder
 from llmos.console import note
 from llmos.daemons import wait_until
-from llmos.process import run
 from planner.faults import EnvironmentFault, Fault, UserFault
 
 __all__ = ["down", "status", "up"]
@@ -82,7 +81,8 @@ def down(*, name: str = "llmos", progress: Progress = note) -> bool:
         if left:
             what = f"could not end {', '.join(f'{process.name} (pid {process.pid})' for process in left)}"
             raise EnvironmentFault(Fault(what=what, where=_where(name), fix="end them as the user who started them"))
-        shutil.rmtree(folder)
+        if folder.exists():
+            shutil.rmtree(folder)
         progress(f"cluster `{name}` is down")
         return True
 
@@ -91,17 +91,12 @@ def status(*, name: str = "llmos") -> ClusterStatus:
     """What runs of the cluster; starts and changes nothing."""
     _require_supported(name)
     record = Record.read(name)
-    if record is None or not record.complete:
+    if record is None:
         return ClusterStatus(name=name, exists=False)
-    nodes = _nodes(name, record)
-    return ClusterStatus(
-        name=name,
-        exists=True,
-        processes=states(cluster_folder(name)),
-        nodes=None if nodes is None else len(nodes),
-        nodes_ready=None if nodes is None else sum(nodes.values()),
-        info=_info(name, record),
-    )
+    processes = states(cluster_folder(name))
+    if not record.complete:
+        return ClusterStatus(name=name, exists=True, processes=processes)
+    return ClusterStatus.of(_nodes(name, record), info=_info(name, record), processes=processes)
 
 
 def _create(name: str, *, install: bool, progress: Progress) -> Record:
@@ -175,18 +170,7 @@ def _is_up(name: str, record: Record) -> bool:
 
 
 def _nodes(name: str, record: Record) -> dict[str, bool] | None:
-    """Every node and whether it is Ready; None when the API server does not answer."""
-    kubeconfig = cluster_folder(name) / "kubeconfig.yaml"
-    command = [record.binaries.kubectl, "--kubeconfig", kubeconfig, "get", "nodes", "-o", "json"]
-    done = run([*command, "--request-timeout=5s"], check=False)
-    if done.returncode != 0:
-        return None
-    return {node["metadata"]["name"]: _is_ready(node) for node in json.loads(done.stdout)["items"]}
-
-
-def _is_ready(node: dict) -> bool:
-    conditions = node.get("status", {}).get("conditions", [])
-    return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
+    return readiness(kubectl=record.binaries.kubectl, kubeconfig=cluster_folder(name) / "kubeconfig.yaml")
 
 
 def _info(name: str, record: Record) -> ClusterInfo:

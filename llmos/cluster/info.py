@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,11 +45,11 @@ class ClusterStatus:
 
     Attributes:
         name: cluster name.
-        exists: whether it was created and not taken down since.
-        processes: each of its processes, running or not; empty when it does not exist.
+        exists: whether its creation was at least begun, and it was not taken down since.
+        processes: each of its processes on this machine, running or not; empty for kind, whose run in containers.
         nodes_ready: nodes that are Ready; None when the API server does not answer.
         nodes: all nodes; None likewise.
-        info: how to reach it; None when it does not exist.
+        info: how to reach it; None when it was not created completely.
     """
 
     name: str
@@ -57,6 +58,20 @@ class ClusterStatus:
     nodes_ready: int | None = None
     nodes: int | None = None
     info: ClusterInfo | None = None
+
+    @classmethod
+    def of(
+        cls, nodes: Mapping[str, bool] | None, *, info: ClusterInfo, processes: tuple[ProcessState, ...] = ()
+    ) -> ClusterStatus:
+        """The status of a cluster that was created; ``nodes`` says of each whether it is Ready."""
+        return cls(
+            name=info.name,
+            exists=True,
+            processes=processes,
+            nodes=None if nodes is None else len(nodes),
+            nodes_ready=None if nodes is None else sum(nodes.values()),
+            info=info,
+        )
 
     @property
     def running(self) -> bool:
@@ -67,9 +82,10 @@ class ClusterStatus:
         if not self.exists:
             return f"cluster `{self.name}`: not created; `python3 -m llmos cluster up` creates it"
         state = "running" if self.running else "incomplete; `python3 -m llmos cluster up` restarts what is missing"
-        nodes = "API server does not answer" if self.nodes is None else f"{self.nodes_ready} of {self.nodes} Ready"
         lines = [f"cluster `{self.name}`: {state}", *(f"  {process}" for process in self.processes)]
-        lines.append(f"  {'nodes':<24} {nodes} (simulated)")
         if self.info is not None:
+            simulated = " (simulated)" if self.info.simulated else ""
+            nodes = f"{self.nodes_ready} of {self.nodes} Ready{simulated}"
+            lines.append(f"  {'nodes':<24} {'API server does not answer' if self.nodes is None else nodes}")
             lines.append(f"  {'kubeconfig':<24} {self.info.kubeconfig} (context {self.info.context})")
         return "\n".join(lines)

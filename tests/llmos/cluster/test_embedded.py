@@ -12,7 +12,7 @@ import yaml
 from llmos.cluster import control_plane, embedded
 from llmos.cluster.binaries import Binaries
 from llmos.cluster.control_plane import Ports
-from llmos.cluster.info import ClusterStatus
+from llmos.cluster.info import ClusterInfo, ClusterStatus
 from llmos.cluster.processes import ProcessState
 from llmos.cluster.record import Record, cluster_folder
 from planner.faults import EnvironmentFault, UserFault
@@ -85,10 +85,19 @@ def test_the_control_plane_listens_on_loopback_and_knows_no_anonymous_user(
 
 
 def test_a_status_names_what_stopped() -> None:
-    status = ClusterStatus(name="one", exists=True, processes=(ProcessState(name="etcd"),))
-    assert not status.running
-    text = str(status)
-    assert "incomplete" in text and "etcd" in text and "API server does not answer" in text
+    info = ClusterInfo(
+        name="one", context="kwok-one", kubeconfig=Path("/k"), kubectl=Path("/kubectl"), api_url="https://127.0.0.1:1"
+    )
+    stopped = ClusterStatus.of(None, info=info, processes=(ProcessState(name="etcd"),))
+    assert not stopped.running
+    assert "incomplete" in str(stopped) and "etcd" in str(stopped) and "API server does not answer" in str(stopped)
+    assert "1 of 2 Ready (simulated)" in str(ClusterStatus.of({"a": True, "b": False}, info=info))
+
+
+def test_an_interrupted_creation_shows_as_incomplete(cache: Path) -> None:
+    Record.new("one", binaries=BINARIES, progress=print)
+    status = embedded.status(name="one")
+    assert status.exists and not status.running and "incomplete" in str(status)
 
 
 def test_a_port_taken_in_the_meantime_is_named(cache: Path) -> None:

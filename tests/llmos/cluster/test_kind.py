@@ -30,16 +30,25 @@ clusters.write_text("\\n".join(names))
 """
 
 
+KUBECTL = """
+ready = lambda status: {"metadata": {"name": status}, "status": {"conditions": [{"type": "Ready", "status": status}]}}
+print(json.dumps({"items": [ready("True"), ready("False")]}) if "nodes" in args else "Client Version: v1.34.0")
+"""
+
+
 def test_kind_is_created_once_found_again_and_deleted(script: Script, cache: Path) -> None:
     program = script("kind", KIND)
-    kubectl = script("kubectl", "print('Client Version: v1.34.0')")
+    kubectl = script("kubectl", KUBECTL)
+    assert not kind.status(name="one").exists
     info = kind.up(name="one", progress=print)
     assert info.context == "kind-one" and info.api_url == "https://127.0.0.1:1"
     assert info.kubectl == kubectl and not info.simulated
     assert info.kubeconfig.is_relative_to(cache)
     assert kind.up(name="one", progress=print) == info
     calls = program.with_name("calls").read_text(encoding="utf-8").splitlines()
-    assert calls == ["get clusters", "create cluster", "get clusters", "export kubeconfig"]
+    assert calls == ["get clusters", "get clusters", "create cluster", "get clusters", "export kubeconfig"]
+    status = kind.status(name="one")
+    assert status.running and "1 of 2 Ready" in str(status) and "simulated" not in str(status)
 
     assert kind.down(name="one", progress=print) is True
     assert not info.kubeconfig.exists()
