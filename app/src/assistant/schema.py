@@ -9,15 +9,17 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from assistant.errors import ApiError
+from assistant.json_schema import check_schema
 
 __all__ = ["ChatRequest", "parse_chat"]
 
 _Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_-]+$")]
 _TokenId = Annotated[str, Field(pattern=r"^[0-9]{1,9}$")]
 _Seed = Annotated[int, Field(ge=-(2**31), le=2**31 - 1)]
+_JsonSchema = Annotated[dict[str, Any], AfterValidator(check_schema)]
 _Penalty = Annotated[float, Field(ge=-2, le=2)]
 
 
@@ -67,7 +69,7 @@ class StreamOptions(_Strict):
 class JsonSchema(_Strict):
     name: _Name
     description: str | None = None
-    schema_: Annotated[dict[str, Any] | None, Field(alias="schema")] = None
+    schema_: Annotated[_JsonSchema | None, Field(alias="schema")] = None
     strict: bool | None = None
 
 
@@ -85,7 +87,7 @@ class ResponseFormat(_Strict):
 class Function(_Strict):
     name: _Name
     description: str | None = None
-    parameters: dict[str, Any] | None = None
+    parameters: _JsonSchema | None = None
     strict: bool | None = None
 
 
