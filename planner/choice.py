@@ -145,6 +145,7 @@ def _verdict(setup: Setup, sized: _Sized, slo: Slo, instance: InstanceType) -> C
         kv_bytes=setup.kv_bytes,
         context_tokens=memory.context_tokens,
         batched_tokens=memory.batched_tokens,
+        sequence_limit=memory.sequence_limit,
         kv_tokens=memory.kv_tokens,
         max_sequences=memory.max_sequences,
         weights_gib=memory.weights_gib,

@@ -55,6 +55,7 @@ class Candidate:
         kv_bytes: per cached number (1: fp8).
         context_tokens: longest sequence.
         batched_tokens: tokens per step.
+        sequence_limit: sequences per step.
         kv_tokens: tokens that the KV cache holds.
         max_sequences: sequences of the longest length at once.
         weights_gib: per GPU.
@@ -78,6 +79,7 @@ class Candidate:
     kv_bytes: float
     context_tokens: int
     batched_tokens: int
+    sequence_limit: int
     kv_tokens: int
     max_sequences: int
     weights_gib: float

@@ -67,7 +67,8 @@ class MemoryEstimate:
         max_sequences: sequences of that length at once, at most the engine's limit.
         fits: one sequence of that length can be served.
         reason: why it does not fit; empty when it does.
-        sequence_limit: most sequences of a step, whatever their length.
+        sequence_limit: most sequences of a step, whatever their length (``--max-num-seqs``). A hybrid model gets fewer
+            than the engine's default where its states would not fit: vLLM then fails at start-up (vLLM issue 49064).
         batched_tokens: most tokens of a step.
         blocks: blocks of the cache.
         layout: what a block holds.
@@ -120,6 +121,8 @@ def estimate_memory(model: ModelSpec, gpu: Gpu, serving: Serving | None = None) 
         pipeline_parallel=serving.pipeline_parallel,
     )
     blocks = max(0, int(kv * GIB / layout.block_bytes))
+    if model.attention == "hybrid":
+        sequences = min(sequences, max(1, blocks // layout.other_groups))
     needed = layout.blocks_per_sequence(context)
     held = blocks // needed
     return MemoryEstimate(

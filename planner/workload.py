@@ -88,16 +88,22 @@ class Workload:
 
     @classmethod
     def from_requests(
-        cls, requests: Iterable[tuple[float, float]], *, requests_per_second: float, prefix_share: float = 0.0
+        cls,
+        requests: Iterable[tuple[float, float]],
+        *,
+        requests_per_second: float,
+        context_tokens: float = math.inf,
+        prefix_share: float = 0.0,
     ) -> Workload:
-        """From observed (input, output) lengths; ValueError when there are none.
+        """From observed (input, output) lengths; ValueError when none is left within the longest sequence allowed
+        (the server refuses the others).
 
         Requests are sorted by prompt into the classes up to the median, the third quartile, the 90th percentile and
         above, and each of these by answer into the shorter three quarters and the longer quarter.
         """
-        ordered = sorted(requests)
+        ordered = sorted(request for request in requests if sum(request) <= context_tokens)
         if not ordered:
-            raise ValueError("no requests to take lengths from")
+            raise ValueError(f"no request with at most {context_tokens:g} tokens to take lengths from")
         buckets = []
         for by_input in _slices(ordered, _INPUT_EDGES):
             for part in _slices(sorted(by_input, key=lambda request: request[1]), _OUTPUT_EDGES):

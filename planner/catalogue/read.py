@@ -17,6 +17,12 @@ __all__ = ["gpu_from_row", "instance_from_row", "model_from_row", "rows_of"]
 Entry = TypeVar("Entry", Gpu, InstanceType, ModelSpec)
 _ATTENTION = ("full", "sliding", "mla", "hybrid")
 _PRECISION = ("bf16", "fp8", "int4", "mxfp4", "nvfp4")
+_NEEDED = {
+    "full": ("kv_heads", "heads"),
+    "sliding": ("kv_heads", "heads", "window_tokens"),
+    "mla": ("kv_lora_rank", "heads"),
+    "hybrid": ("kv_heads", "heads", "state_layers", "state_kib"),
+}
 _CHOICES = {
     "attention": _ATTENTION,
     "precision": _PRECISION,
@@ -53,7 +59,12 @@ def model_from_row(row: Mapping[str, Any], *, where: str) -> ModelSpec:
     row.setdefault("active_b", row.get("parameters_b", ""))
     if row.get("attention", "full") in ("full", "mla"):
         row.setdefault("full_layers", row.get("layers", ""))
-    return _entry(ModelSpec, row, where=where)
+    model = _entry(ModelSpec, row, where=where)
+    lacking = [column for column in _NEEDED[model.attention] if not getattr(model, column)]
+    if lacking:
+        what = f"{model.attention} attention without {', '.join(lacking)}"
+        raise UserFault(Fault(what=what, where=where, fix="add these columns to the row"))
+    return model
 
 
 @cache

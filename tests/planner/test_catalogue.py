@@ -119,3 +119,11 @@ def test_days_may_be_written_as_yaml_dates_and_unknown_prices_as_null():
     row = {"name": "x1.large", "vcpu": 4, "memory_gib": 16, "usd_per_hour": None, "price_date": date(2026, 11, 1)}
     added = CATALOGUE.with_rows(instances=[row]).instances["x1.large"]
     assert (added.usd_per_hour, added.price_date) == (None, "2026-11-01")
+
+
+def test_a_hybrid_model_must_state_its_recurrent_layers():
+    row = {"id": "acme/hybrid", "parameters_b": 7, "layers": 32, "full_layers": 8, "hidden": 4096, "heads": 32,
+           "kv_heads": 8, "head_dim": 128, "attention": "hybrid", "vocabulary": 32000, "max_context_tokens": 8192,
+           "weight_gib": 14, "source": "x", "date": "2026-11-01"}  # fmt: skip
+    with pytest.raises(UserFault, match="state_layers, state_kib"):
+        CATALOGUE.with_rows(models=[row])

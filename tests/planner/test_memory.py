@@ -77,6 +77,15 @@ def test_four_bit_weights_keep_their_embeddings():
     assert weight_gib(CATALOGUE.models["Qwen/Qwen3-32B"], "fp8") == pytest.approx(31.97, rel=0.03)
 
 
+def test_a_hybrid_model_gets_no_more_sequences_than_states_fit():
+    """Left at its default of 256, vLLM fails while it captures CUDA graphs."""
+    model = CATALOGUE.models["nvidia/NVIDIA-Nemotron-Nano-9B-v2"]
+    estimate = estimate_memory(model, CATALOGUE.gpus["a10"], Serving(context_tokens=8192))
+    assert estimate.fits
+    assert estimate.sequence_limit * estimate.layout.other_groups <= estimate.blocks
+    assert estimate.sequence_limit < 256
+
+
 @LAW
 @given(model=MODELS, gpu=GPUS, context=st.integers(128, 60_000), more=st.integers(0, 60_000))
 def test_a_longer_context_never_fits_where_a_shorter_one_does_not(model, gpu, context, more):

@@ -142,3 +142,10 @@ def test_observed_lengths_become_buckets():
     assert sum(bucket.share for bucket in workload.buckets) == pytest.approx(1)
     assert sum(b.share * b.input_tokens for b in workload.buckets) == pytest.approx(599.5)
     assert workload.input_tokens_p90 == 999.0
+
+
+def test_requests_beyond_the_context_are_not_served():
+    workload = Workload.from_requests([(100.0, 10.0), (9000.0, 10.0)], requests_per_second=1, context_tokens=8192)
+    assert workload.input_tokens_p90 == 100.0
+    with pytest.raises(ValueError, match="at most 50 tokens"):
+        Workload.from_requests([(100.0, 10.0)], requests_per_second=1, context_tokens=50)
