@@ -27,15 +27,21 @@ class Outcome:
 
 def evaluate(rule: Rule, *, resource: Resource | None, stack: Stack, config: Mapping[str, Any]) -> Outcome:
     """Run a rule on a resource or, for a stack rule, on the stack."""
-    settings = {name: option.default for name, option in rule.options.items()} | dict(config)
+    cells = tuple(_cells(rule, resource, stack))
+    if not cells:
+        return _NOTHING
+    settings = rule.defaults | dict(config)
     context = Context(config=settings, stack=stack)
-    reports: list[tuple[str, str]] = []
+    reports: dict[tuple[str, str], None] = {}
     unchecked: dict[tuple[str, str], None] = {}
-    for cell, violation in _violations(rule, _cells(rule, resource, stack), context, unchecked):
+    for cell, violation in _violations(rule, cells, context, unchecked):
         text = _report(rule, cell, violation, settings.get("exemptions") or ())
-        if text and (text, cell.urn) not in reports:
-            reports.append((text, cell.urn))
+        if text:
+            reports[(text, cell.urn)] = None
     return Outcome(reports=tuple(reports), unchecked=tuple(unchecked))
+
+
+_NOTHING = Outcome(reports=(), unchecked=())
 
 
 def _cells(rule: Rule, resource: Resource | None, stack: Stack) -> Iterable[Cell]:

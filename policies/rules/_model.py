@@ -47,6 +47,11 @@ class Resource:
         return f"{self.type}/{self.name}"
 
     @cached_property
+    def containers(self) -> tuple[Container, ...]:
+        """Init, regular and ephemeral containers of all its pods."""
+        return tuple(container for found in self.objects for pod in found.pods for container in pod.containers)
+
+    @cached_property
     def objects(self) -> tuple[KubeObject, ...]:
         """The Kubernetes objects in it: one, several for a List kind, none for other providers."""
         package, _, rest = self.type.partition(":")
@@ -114,12 +119,7 @@ class KubeObject:
             found = (Pod(owner=self, template=template),) if template.raw is not None else ()
             if found and (template.raw is UNKNOWN or template.get("spec").raw is not None):
                 return found
-        return tuple(Pod(owner=self, template=Node(template.raw, template.path)) for template in _find(self.root))
-
-    @property
-    def containers(self) -> Iterator[Container]:
-        for pod in self.pods:
-            yield from pod.containers
+        return tuple(Pod(owner=self, template=template) for template in _find(self.root))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,7 +149,8 @@ class Pod:
     def containers(self) -> tuple[Container, ...]:
         """Init, regular and ephemeral containers. A list that is unknown is one container whose fields are unknown."""
         if self.template.raw is UNKNOWN or self.spec.raw is UNKNOWN:
-            return (Container(pod=self, node=Node(UNKNOWN, f"{self.template.path}.spec.containers"), role="containers"),)
+            unknown = self.template if self.template.raw is UNKNOWN else self.spec
+            return (Container(pod=self, node=unknown, role="containers"),)
         found: list[Container] = []
         for role in CONTAINER_LISTS:
             node = self.spec.get(role)
@@ -223,8 +224,16 @@ class Stack:
     def objects(self) -> tuple[KubeObject, ...]:
         return tuple(found for resource in self.resources for found in resource.objects)
 
+    @cached_property
+    def _by_kind(self) -> dict[str, list[KubeObject]]:
+        kinds: dict[str, list[KubeObject]] = {}
+        for found in self.objects:
+            kinds.setdefault(found.kind, []).append(found)
+        return kinds
+
     def of_kind(self, *kinds: str) -> Iterator[KubeObject]:
-        return (found for found in self.objects if found.kind in kinds)
+        """The objects of these kinds."""
+        return (found for kind in kinds for found in self._by_kind.get(kind, ()))
 
     @cached_property
     def workloads(self) -> tuple[KubeObject, ...]:

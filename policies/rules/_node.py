@@ -52,11 +52,20 @@ def _read(holder: Any, key: Any) -> Any:
 class Node:
     """A value of a resource together with its path. Absent fields are nodes whose value is None."""
 
-    __slots__ = ("path", "raw")
+    __slots__ = ("_keys", "_parent", "raw")
 
-    def __init__(self, raw: Any, path: str = "") -> None:
+    def __init__(self, raw: Any, keys: tuple[str | int, ...] = (), parent: Node | None = None) -> None:
         self.raw = raw
-        self.path = path
+        self._keys = keys
+        self._parent = parent
+
+    @property
+    def path(self) -> str:
+        """Where the value stands, e.g. ``spec.containers[0].image``; put together only when a finding needs it."""
+        path = self._parent.path if self._parent is not None else ""
+        for key in self._keys:
+            path = f"{path}[{key}]" if isinstance(key, int) else _join(path, key)
+        return path
 
     @property
     def value(self) -> Any:
@@ -67,27 +76,26 @@ class Node:
 
     def get(self, *keys: str) -> Node:
         """The field below, by one or more keys; a missing field, or one of something that has no fields, is empty."""
-        raw, path = self.raw, self.path
-        for key in keys:
+        raw = self.raw
+        for number, key in enumerate(keys):
             if raw is UNKNOWN:
-                raise UnknownAt(path)
-            path = _join(path, key)
+                raise UnknownAt(Node(raw, keys[:number], self).path)
             raw = raw.get(key) if isinstance(raw, dict) else None
-        return Node(raw, path)
+        return Node(raw, keys, self)
 
     def elements(self) -> Iterator[Node]:
         """The elements of a list; nothing where there is no list."""
         value = self.value
         if isinstance(value, list):
             for index, element in enumerate(value):
-                yield Node(element, f"{self.path}[{index}]")
+                yield Node(element, (index,), self)
 
     def items(self) -> Iterator[tuple[str, Node]]:
         """The fields of a mapping; nothing where there is no mapping."""
         value = self.value
         if isinstance(value, dict):
             for key, element in value.items():
-                yield str(key), Node(element, _join(self.path, str(key)))
+                yield str(key), Node(element, (str(key),), self)
 
     @property
     def exists(self) -> bool:

@@ -77,7 +77,7 @@ def _validate_resource(rule: Rule) -> Any:
 
 def _validate_stack(rule: Rule) -> Any:
     def validate(args: StackValidationArgs, report: ReportViolation) -> None:
-        _deliver(rule, None, Stack(resources=tuple(_resource(found) for found in args.resources)), args.get_config(), report)
+        _deliver(rule, None, _stack(tuple(_resource(found) for found in args.resources)), args.get_config(), report)
 
     return validate
 
@@ -103,6 +103,18 @@ def _resource(args: ResourceValidationArgs | PolicyResource) -> Resource:
             dependencies=tuple(found.urn for found in getattr(args, "dependencies", ())),
         )
     return shelf[args.urn]
+
+
+_stacks: dict[tuple[int, ...], Stack] = {}
+
+
+def _stack(resources: tuple[Resource, ...]) -> Stack:
+    """The same stack for all rules; only the latest is kept."""
+    key = tuple(map(id, resources))
+    if key not in _stacks:
+        _stacks.clear()
+        _stacks[key] = Stack(resources=resources)
+    return _stacks[key]
 
 
 def _deliver(

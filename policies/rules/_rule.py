@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal, Protocol
 
 from ._model import Container, KubeObject, Pod, Resource, Stack
@@ -96,6 +97,11 @@ class Rule:
         if (self.cells is None) == (self.stack_cells is None):
             raise ValueError(f"rule {self.id}: exactly one of cells and stack_cells must be given")
 
+    @cached_property
+    def defaults(self) -> dict[str, Any]:
+        """The settings where nothing is configured."""
+        return {name: option.default for name, option in self.options.items()}
+
 
 def each_object(*kinds: str) -> Callable[[Resource], Iterable[KubeObject]]:
     """The Kubernetes objects of these kinds; of every kind if none is given."""
@@ -109,7 +115,7 @@ def each_pod(resource: Resource) -> Iterable[Pod]:
 
 def each_container(resource: Resource) -> Iterable[Container]:
     """Init, regular and ephemeral containers."""
-    return (container for pod in each_pod(resource) for container in pod.containers)
+    return resource.containers
 
 
 def each_resource(*types: str) -> Callable[[Resource], Iterable[Resource]]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from ._model import Container, Pod, Resource
 from ._node import UNKNOWN, UnknownAt
-from ._rule import each_container
+from ._once import once
 
 __all__ = ["image_name", "is_vllm", "model_servers", "serves_model", "vllm_servers"]
 
@@ -44,14 +44,15 @@ def serves_model(container: Container) -> bool:
     return any(not word.flag and _SERVERS.search(word.text) for word in container.arguments)
 
 
+@once
 def vllm_servers(resource: Resource) -> Iterable[Container]:
     """The containers that run vLLM."""
-    return _running(each_container(resource), is_vllm)
+    return tuple(_running(resource.containers, is_vllm))
 
 
-def model_servers(source: Resource | Pod) -> Iterable[Container]:
+def model_servers(pod: Pod) -> Iterable[Container]:
     """The containers that run a model server."""
-    return _running(source.containers if isinstance(source, Pod) else each_container(source), serves_model)
+    return _running(pod.containers, serves_model)
 
 
 def _running(containers: Iterable[Container], test: Callable[[Container], bool]) -> Iterator[Container]:

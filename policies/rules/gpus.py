@@ -61,9 +61,9 @@ def _surge(found: KubeObject, context: Context) -> Iterable[Violation]:
     """During a rollout the old pods and the surge run side by side; the pool must have room for both."""
     demand = demand_of(context.stack, found)
     strategy = found.root.get("spec", "strategy")
-    limits = [
-        pool.gpus for pool in pools(context.stack) if demand.gpus and all(pool.accepts(pod) for pod in found.pods)
-    ]
+    if not demand.gpus:
+        return
+    limits = [pool.gpus for pool in pools(context.stack) if all(pool.accepts(pod) for pod in found.pods)]
     if not limits or strategy.get("type").text == "Recreate":
         return
     surge = _rounded_up(strategy.get("rollingUpdate", "maxSurge").value, demand.replicas)
