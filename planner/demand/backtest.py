@@ -83,11 +83,15 @@ class Backtest:
         return np.where((choice == 0)[..., None], blend, alone[np.maximum(choice - 1, 0)])
 
     def _errors_so_far(self, forecasts: Floats) -> Floats:
-        """Sum of absolute errors known at each origin, per forecast: same shape."""
+        """Sum of absolute errors known at each origin, per forecast: same shape.
+
+        Early forecasts do not count: the first day of outcomes knows no season, the second is there to learn from.
+        """
         errors = np.zeros_like(forecasts)
         for row, horizon in enumerate(self.horizons):
-            made = forecasts[row, : max(0, self.history.rates.size - horizon)]
-            errors[row, horizon:] = np.nan_to_num(np.abs(made - self.history.rates[horizon:, None]))
+            first = int(horizon) + 2 * self.history.day_bins
+            made = forecasts[row, first : max(first, self.history.rates.size - horizon)]
+            errors[row, first + horizon :] = np.nan_to_num(np.abs(made - self.history.rates[first + horizon :, None]))
         return np.cumsum(errors, axis=1)
 
     @cached_property

@@ -33,6 +33,9 @@ _REGRESSION_RIDGE = 0.1
 # Residuals below this log-ratio (0.1 %) count as this one in the reweighting, which keeps it finite.
 _SMALLEST_RESIDUAL = 1e-3
 
+# A difference below this part of the mean is none: the sign of a rounding error must not move weights.
+_EXACT = 1e-9
+
 
 def mixed(weights: Floats, forecasts: Floats) -> Floats:
     """The weighted sum over the last axis."""
@@ -63,8 +66,8 @@ def ml_poly(forecasts: Floats, rates: Floats, horizons: Ints) -> Floats:
         if not np.isnan(rates[now]) and made.max() >= 0:
             at = np.maximum(made, 0)
             mixture = said[rows, at]
-            slope = np.sign(mixture - rates[now]) / scale[now] * (made >= 0)
-            gain = slope[:, None] * (mixture[:, None] - forecasts[rows, at])
+            slope = np.sign(_rounded((mixture - rates[now]) / scale[now])) * (made >= 0)
+            gain = slope[:, None] * _rounded((mixture[:, None] - forecasts[rows, at]) / scale[now])
             regret += gain
             energy += gain * gain
             raw = np.maximum(regret, 0.0) / energy
@@ -82,7 +85,7 @@ def exponential_weights(forecasts: Floats, rates: Floats, horizons: Ints, *, day
     for days in _MEMORY_DAYS:
         keep = np.array(0.5 ** (1.0 / (days * day_bins)))
         total = discounted_sums(losses.swapaxes(0, 1), keep).swapaxes(0, 1)
-        best = np.maximum(total.min(axis=2, keepdims=True), 1e-12)
+        best = np.maximum(total.min(axis=2, keepdims=True), _EXACT)
         for sharpness in _SHARPNESS:
             raw = np.exp(-sharpness * np.minimum(total / best - 1.0, 1e3))
             weights += raw / raw.sum(axis=2, keepdims=True)
@@ -139,12 +142,17 @@ class LogRegression:
         return np.exp(np.clip(raw, logs.min(axis=-1), logs.max(axis=-1)))
 
 
+def _rounded(differences: Floats) -> Floats:
+    """Zero in place of rounding errors."""
+    return np.where(np.abs(differences) > _EXACT, differences, 0.0)
+
+
 def _known_losses(forecasts: Floats, rates: Floats, horizon: int) -> Floats:
     """Relative absolute errors by the time they are known: row n judges the forecasts made ``horizon`` bins before."""
     losses = np.zeros_like(forecasts)
     truth = rates[horizon:, None]
     losses[horizon:] = np.nan_to_num(np.abs(forecasts[: max(0, rates.size - horizon)] - truth))
-    return losses / _mean_so_far(rates)[:, None]
+    return _rounded(losses / _mean_so_far(rates)[:, None])
 
 
 def _mean_so_far(rates: Floats) -> Floats:

@@ -7,7 +7,7 @@ Seasonal ones take the shape of earlier days or weeks, as it was or moved to the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -112,38 +112,36 @@ class ExpertPanel:
         return np.concatenate([levels, np.stack(said, axis=2)], axis=2)
 
     def _seasons(
-        self, origins: NDArray[np.int_], horizons: NDArray[np.int_], period: int, count: int,
-        value: Callable[[NDArray[np.int_], NDArray[np.int_]], Floats],
-    ) -> list[Floats]:  # fmt: skip
-        """``value`` at the target bin and at the origin, 1..count whole seasons earlier (NaN before the start)."""
-        steps = horizons[:, None]
-        whole = -(-steps // period) * period
-        found = []
+        self, origins: NDArray[np.int_], horizons: NDArray[np.int_], period: int, count: int
+    ) -> Iterator[NDArray[np.int_]]:
+        """Bins a whole number of periods before the target, the most recent one that the origin knows first."""
+        newest = origins[None, :] + (horizons - -(-horizons // period) * period)[:, None]
         for season in range(min(count, self.rates.size // period + 1)):
-            at_origin = origins[None, :] - whole - season * period
-            at_target = at_origin + steps
-            inside = at_target >= 0
-            found.append(np.where(inside, value(np.maximum(at_target, 0), np.maximum(at_origin, 0)), np.nan))
-        return found
+            yield newest - season * period
 
     def _same_bin(self, origins: NDArray[np.int_], horizons: NDArray[np.int_], period: int) -> Floats:
         """The most recent known rate that is a whole number of periods before the target."""
         answer = np.full((horizons.size, origins.size), np.nan)
-        for past in self._seasons(origins, horizons, period, _DAYS_AVERAGED, lambda target, _: self.rates[target]):
-            answer = np.where(np.isnan(answer), past, answer)
+        for bins in self._seasons(origins, horizons, period, _DAYS_AVERAGED):
+            answer = np.where(np.isnan(answer) & (bins >= 0), self.rates[np.maximum(bins, 0)], answer)
         return answer
 
     def _shape(
         self, origins: NDArray[np.int_], horizons: NDArray[np.int_], period: int, count: int, level: Floats
     ) -> Floats:
-        """The present level times the mean ratio, in earlier seasons, of the target bin to the level at the origin."""
+        """The present level times the mean ratio, in earlier seasons, of the target bin to the level before it.
+
+        The level is taken where the season was when it is now the origin, less than a period before the target bin.
+        """
+        back = (horizons % period)[:, None]
         total = np.zeros((horizons.size, origins.size))
         seen = np.zeros_like(total)
-        known_log = np.where(np.isnan(self.rates), np.nan, self.log_filled)
-        for ratio in self._seasons(origins, horizons, period, count, lambda t, o: known_log[t] - level[o]):
-            known = ~np.isnan(ratio)
-            total += np.where(known, ratio, 0.0)
-            seen += known
+        for bins in self._seasons(origins, horizons, period, count):
+            usable = bins >= back
+            at = np.maximum(bins, 0)
+            usable &= ~np.isnan(self.rates[at])
+            total += np.where(usable, self.log_filled[at] - level[np.maximum(bins - back, 0)], 0.0)
+            seen += usable
         mean = np.divide(total, seen, out=np.full_like(total, np.nan), where=seen > 0)
         return np.exp(level[origins][None, :] + mean)
 

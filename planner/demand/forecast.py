@@ -30,7 +30,9 @@ _LONGEST_HISTORY_SECONDS = 8 * WEEK_SECONDS
 # Ratios of outcome to forecast explode where a burst followed silence: no quantile exceeds this multiple of the highest
 # rate on record (or the forecast itself).
 _MOST_OF_THE_RECORD = 1.5
-_BACKTESTED_HORIZONS_SECONDS = (600, HOUR_SECONDS, 4 * HOUR_SECONDS, DAY_SECONDS, 3 * DAY_SECONDS, WEEK_SECONDS)
+# Beyond some hours these are odd multiples of half a day: at whole days the last value and the same time of an earlier
+# day are one and the same, and what is learned there would not hold an hour sooner or later.
+_BACKTESTED_HORIZONS_SECONDS = tuple(hours * HOUR_SECONDS for hours in (1 / 6, 1, 4, 12, 36, 84, 156))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,8 +152,8 @@ def _coarser(target: int) -> list[int]:
 
 
 def _backtestable_horizons(history: History) -> NDArray[np.int_]:
-    """Horizons in bins, at most half of the history, so that there are as many outcomes to learn from as bins ahead."""
-    longest = max(1, history.rates.size // 2)
+    """Horizons in bins, at most a quarter of the history: what is learned on too few outcomes is worse than nothing."""
+    longest = max(1, history.rates.size // 4)
     wanted = {max(1, round(seconds / history.bin_seconds)) for seconds in _BACKTESTED_HORIZONS_SECONDS}
     return np.array(sorted({1} | {horizon for horizon in wanted if horizon <= longest}))
 

@@ -62,8 +62,12 @@ def windows_of(needed: Sequence[int], *, most_windows: int) -> tuple[int, tuple[
             for first, last in grouping
         ]
         covers = [_covers(shape) for shape in shapes]
-        for pieces in range(24):
-            chosen = [(days, step) for days, cover in zip(grouping, covers, strict=True) for step in cover[pieces]]
+        for pieces in range(max(map(len, covers))):
+            chosen = [
+                (days, step)
+                for days, cover in zip(grouping, covers, strict=True)
+                for step in cover[min(pieces, len(cover) - 1)]
+            ]
             cost = sum((last - first + 1) * (end - start) * peak for (first, last), (start, end, peak) in chosen)
             base = min(peak for _, (_, _, peak) in chosen)
             windows = tuple(
@@ -80,7 +84,10 @@ def windows_of(needed: Sequence[int], *, most_windows: int) -> tuple[int, tuple[
 
 
 def _covers(shape: tuple[int, ...]) -> list[tuple[tuple[int, int, int], ...]]:
-    """The cheapest covers of a daily shape from above by at most 1, 2, ... 24 steps (start, end, replicas)."""
+    """The cheapest covers of a daily shape from above by at most 1, 2, ... steps (start, end, replicas).
+
+    The list ends with the first cover that no further step makes cheaper.
+    """
     hours = len(shape)
     peaks = {(start, end): max(shape[start:end]) for start in range(hours) for end in range(start + 1, hours + 1)}
     best = [(0, ())] + [(end * peaks[0, end], ((0, end, peaks[0, end]),)) for end in range(1, hours + 1)]
@@ -92,6 +99,8 @@ def _covers(shape: tuple[int, ...]) -> list[tuple[tuple[int, int, int], ...]]:
             cost = best[split][0] + (end - split) * peaks[split, end]
             step = (split, end, peaks[split, end])
             longer.append((cost, (*best[split][1], step)) if cost < best[end][0] else best[end])
+        if longer == best:
+            break
         best = longer
         covers.append(best[hours][1])
     return covers
