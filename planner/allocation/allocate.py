@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Literal
 
 from planner.allocation.greedy import greedy_plan
-from planner.allocation.layout import Site, layout_of
+from planner.allocation.layout import Layout, Site, layout_of
 from planner.allocation.problem import Problem
 from planner.allocation.result import Allocation, Infeasible
 from planner.allocation.search import Found, Limits, finish, search
@@ -48,17 +48,14 @@ def allocate(
     Args:
         solver: ``highs``, or ``greedy``, which proves nothing.
         relative_gap: the search ends once the plan is proven to cost at most this share too much.
-        node_limit: the search ends after this many branch-and-bound nodes; ``None``: by the size of the program.
-        Never a time,
-            so the same input gives the same answer on every machine.
+        node_limit: the search ends after this many branch-and-bound nodes; ``None``: by the size of the program. Never
+            a time, so the same input gives the same answer on every machine.
         price: what one node counts, instead of the problem's own objective.
     """
     layout = layout_of(problem)
     price = price or node_price(problem)
-    plan = greedy_plan(layout)
-    greedy = finish(layout, plan, price, solver="greedy", bound=-math.inf) if plan else None
     if solver == "greedy":
-        return greedy or Infeasible(proven=False, solver="greedy")
+        return _greedy(layout, price) or Infeasible(proven=False, solver="greedy")
     limits = Limits(relative_gap=relative_gap, nodes=node_limit)
     try:
         found = search(layout, price, limits)
@@ -69,9 +66,17 @@ def allocate(
         best, found, why = None, Found(allocation=None, bound=-math.inf), f"HiGHS is not usable: {error}"
     else:
         why = "no better plan within the limit of search nodes"
+    if best is not None and best.gap <= limits.relative_gap:
+        return best
+    greedy = _greedy(layout, price)
     if greedy is not None and (best is None or greedy.objective < best.objective):
         return replace(greedy, fallback=why, bound=min(found.bound, greedy.objective))
     return best or Infeasible(proven=False, solver="highs")
+
+
+def _greedy(layout: Layout, price: Callable[[Site], float]) -> Allocation | None:
+    plan = greedy_plan(layout)
+    return finish(layout, plan, price, solver="greedy", bound=-math.inf) if plan else None
 
 
 def _second_look(problem: Problem, found: Found, price: Callable[[Site], float], limits: Limits) -> Allocation | None:
@@ -83,16 +88,18 @@ def _second_look(problem: Problem, found: Found, price: Callable[[Site], float],
     best = found.allocation
     if best is not None and best.gap <= max(limits.relative_gap, _WORTH_A_SECOND_LOOK):
         return best
-    single = search(layout_of(_restricted(problem, used={}, one=True)), price, limits).allocation
+    narrow = _restricted(problem, used={}, one=True)
+    if narrow == problem:
+        return best
+    single = search(layout_of(narrow), price, limits).allocation
     best = _better(best, single, found.bound)
     if best is None or found.allocation is None or single is None:
         return best
     used: dict[str, set[str]] = {}
     for choice in (*found.allocation.choices, *single.choices):
         used.setdefault(choice.workload, set()).add(choice.option)
-    return _better(
-        best, search(layout_of(_restricted(problem, used=used, one=False)), price, limits).allocation, found.bound
-    )
+    mixed = search(layout_of(_restricted(problem, used=used, one=False)), price, limits).allocation
+    return _better(best, mixed, found.bound)
 
 
 def _better(best: Allocation | None, other: Allocation | None, bound: float) -> Allocation | None:
@@ -106,7 +113,7 @@ def _restricted(problem: Problem, *, used: Mapping[str, Set[str]], one: bool) ->
     workloads = (
         replace(
             workload,
-            max_options=1 if one else workload.max_options,
+            max_options=1 if one and len(workload.options) > 1 else workload.max_options,
             options=tuple(o for o in workload.options if o.name in used.get(workload.name, {o.name})),
         )
         for workload in problem.workloads

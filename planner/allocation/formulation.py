@@ -170,14 +170,21 @@ def _capacity(builder: ProgramBuilder, columns: Columns, layout: Layout, site: i
 
 
 def _learned(builder: ProgramBuilder, columns: Columns, layout: Layout, cut: PackingCut) -> None:
+    """``nodes + sum(shards * missing) >= cut.nodes`` with missing = ``max(0, count - replicas)``."""
     for site, node in enumerate(columns.nodes):
         if layout.sites[site].pool.name != cut.pool:
             continue
         missing = []
         for item, count in cut.counts:
-            column = columns.replicas.get((item, site))
-            shards = layout.items[item].option.shards
-            missing.append((builder.column(lower=0 if column is not None else count), shards))
-            if column is not None:
-                builder.row([missing[-1][0], column], [1.0, 1.0], lower=count)
+            placed = columns.replicas.get((item, site))
+            if placed is None:
+                missing.append((builder.column(upper=count), layout.items[item].option.shards))
+                continue
+            workload = layout.items[item].workload
+            most = columns.buckets[workload.name].most_replicas(workload)
+            short = builder.column(upper=count)
+            fewer = builder.column(upper=1, integer=True)
+            builder.row([short, fewer], [1.0, -count], upper=0)
+            builder.row([short, placed, fewer], [1.0, 1.0, most], upper=count + most)
+            missing.append((short, layout.items[item].option.shards))
         builder.row([node, *(c for c, _ in missing)], [1.0, *(float(s) for _, s in missing)], lower=cut.nodes)

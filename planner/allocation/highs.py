@@ -52,6 +52,11 @@ def run_highs(program: Program, *, relative_gap: float, node_limit: int) -> Run:
 
     Raises `RuntimeError` when HiGHS refuses the program or stops for another reason.
     """
+    if not len(program.cost):
+        impossible = bool((program.row_lower > 0).any() or (program.row_upper < 0).any())
+        objective = float("inf") if impossible else 0.0
+        values = None if impossible else np.zeros(0)
+        return Run(values=values, objective=objective, bound=objective, infeasible=impossible, nodes=0)
     # Here and not above: a plan that is read from a lock file must not load a solver.
     import highspy
 
