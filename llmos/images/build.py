@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import platform
-import re
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from llmos.images.base import ensure_base, known_base
-from llmos.images.builder import Recipe, build_and_push
-from llmos.images.context import context_key
-from llmos.images.engine import check_engine, ensure_engine
+from llmos.images.builder import build_and_push
+from llmos.images.engine import Engine, check_engine, ensure_engine
+from llmos.images.recipe import BuildRecord, Recipe
 from llmos.images.registry import ensure_registry, find_registry
 from llmos.images.registry_client import Registry, is_digest
-from llmos.paths import cache_dir
-from planner.faults import EnvironmentFault, Fault, UserFault
+from planner.faults import EnvironmentFault, Fault
 
 __all__ = ["BuiltImage", "base_for", "build", "check", "unchanged"]
-
-_BASE_LINE = re.compile(r"^\s*ARG\s+BASE_IMAGE=[\"']?([^\s\"']+)", re.MULTILINE | re.IGNORECASE)
-_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,11 +69,11 @@ def build(
     started = time.monotonic()
     recipe = Recipe(
         context=context, dockerfile=dockerfile or context / "Dockerfile", repository=repository,
-        platforms=tuple(platforms), build_args=dict(build_args or {}), secrets=dict(secrets or {}), install=install,
+        platforms=tuple(platforms), build_args=build_args or {}, secrets=secrets or {}, install=install,
     )  # fmt: skip
-    _refuse_missing(context, recipe.dockerfile, where=recipe.where)
-    last = _Record.read(repository)
-    if _names_a_host(repository):
+    recipe.refuse_missing()
+    last = BuildRecord.read(repository)
+    if recipe.elsewhere:
         record = _build_elsewhere(recipe)
         ref = f"{repository}@{record.digest}"
     else:
@@ -99,19 +92,12 @@ def unchanged(
 
     Arguments as for ``build``. None when the image would have to be built to know its digest.
     """
-    recipe = Recipe(
-        context=context, dockerfile=context / "Dockerfile", repository=repository, platforms=tuple(platforms),
-        build_args=dict(build_args or {}), secrets={}, install=False,
-    )  # fmt: skip
+    recipe = _plain_recipe(context, repository, platforms, build_args)
     registry = find_registry()
-    if registry is None or _names_a_host(repository) or not recipe.dockerfile.is_file():
+    if registry is None or recipe.elsewhere or not recipe.dockerfile.is_file():
         return None
-    wanted, last = _wanted_base(recipe), _Record.read(repository)
-    base = known_base(wanted, registry=registry) if wanted else None
-    if wanted and base is None:
-        return None
-    same = _key(_with_base(recipe, base.ref if base else None)) == last.key
-    return last.digest if same and registry.has(repository, last.digest) else None
+    record = _still_valid(recipe, registry=registry, last=BuildRecord.read(repository))
+    return record.digest if record else None
 
 
 def check(
@@ -126,10 +112,10 @@ def check(
 
     For use before anything else is started. Arguments as for ``build``.
     """
-    dockerfile = context / "Dockerfile"
-    _refuse_missing(context, dockerfile, where=f"image `{repository}`")
+    recipe = _plain_recipe(context, repository, platforms, build_args)
+    recipe.refuse_missing()
     if unchanged(context=context, repository=repository, platforms=platforms, build_args=build_args) is None:
-        check_engine(install=install, why=f"building the image `{repository}`")
+        check_engine(install=install, why=f"building the {recipe.where}")
 
 
 def base_for(*, context: Path, platforms: Sequence[str] = (), make: bool, install: bool = True) -> str:
@@ -137,58 +123,45 @@ def base_for(*, context: Path, platforms: Sequence[str] = (), make: bool, instal
 
     ``make`` fetches or makes it; otherwise it is named only when the local registry has it already.
     """
-    recipe = Recipe(
-        context=context, dockerfile=context / "Dockerfile", repository=context.name, platforms=tuple(platforms),
-        build_args={}, secrets={}, install=install,
-    )  # fmt: skip
-    wanted = _wanted_base(recipe)
-    registry = (ensure_registry(install=install) if make else find_registry()) if wanted else None
-    if wanted is None or registry is None:
+    recipe = _plain_recipe(context, context.name, platforms, None)
+    if recipe.base is None:
         return ""
-    base = known_base(wanted, registry=registry)
-    if base is None and make:
+    registry = ensure_registry(install=install) if make else find_registry()
+    base = known_base(recipe.base, registry=registry) if registry else None
+    if registry and base is None and make:
         engine = ensure_engine(install=install, why=f"building the {recipe.where}")
-        base = ensure_base(wanted, engine=engine, registry=registry, install=install)
+        base = ensure_base(recipe.base, engine=engine, registry=registry, install=install)
     return base.ref if base else ""
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Record:
-    """What the last build of a repository was made from, and the digest that came of it."""
-
-    key: str = ""
-    digest: str = ""
-
-    @staticmethod
-    def _path(repository: str) -> Path:
-        return cache_dir() / "images" / "built" / f"{re.sub(r'[^a-z0-9._-]', '-', repository)}.json"
-
-    @classmethod
-    def read(cls, repository: str) -> _Record:
-        try:
-            return cls(**json.loads(cls._path(repository).read_text(encoding="utf-8")))
-        except (FileNotFoundError, ValueError, TypeError):
-            return cls()
-
-    def write(self, repository: str) -> None:
-        path = self._path(repository)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(vars(self)), encoding="utf-8")
+def _plain_recipe(
+    context: Path, repository: str, platforms: Sequence[str], build_args: Mapping[str, str] | None
+) -> Recipe:
+    dockerfile, arguments = context / "Dockerfile", build_args or {}
+    return Recipe(
+        context=context, dockerfile=dockerfile, repository=repository, platforms=tuple(platforms), build_args=arguments
+    )
 
 
-def _build_here(recipe: Recipe, *, registry: Registry, last: _Record) -> _Record:
+def _still_valid(recipe: Recipe, *, registry: Registry, last: BuildRecord) -> BuildRecord | None:
+    """The last build, when it had the same key on the base image that is still there, and the registry still has it."""
+    if recipe.base is not None:
+        base = known_base(recipe.base, registry=registry)
+        if base is None:
+            return None
+        recipe = recipe.with_base(base.ref)
+    same = bool(last.key) and recipe.key == last.key
+    return last if same and registry.has(recipe.repository, last.digest) else None
+
+
+def _build_here(recipe: Recipe, *, registry: Registry, last: BuildRecord) -> BuildRecord:
     """Build into the local registry. When nothing that determines the image changed, not even an engine is needed."""
-    wanted = _wanted_base(recipe)
-    base = known_base(wanted, registry=registry) if wanted else None
-    if base is not None or wanted is None:
-        same = _key(_with_base(recipe, base.ref if base else None)) == last.key
-        if same and registry.has(recipe.repository, last.digest):
-            return last
+    valid = _still_valid(recipe, registry=registry, last=last)
+    if valid is not None:
+        return valid
     engine = ensure_engine(install=recipe.install, why=f"building the {recipe.where}")
-    if wanted is not None:
-        base = ensure_base(wanted, engine=engine, registry=registry, install=recipe.install)
-    recipe = _with_base(recipe, base.ref if base else None)
-    key = _key(recipe)
+    recipe = _on_its_base(recipe, engine=engine, registry=registry)
+    key = recipe.key
     tag = f"build-{key[:16]}"
     build_and_push(recipe, engine=engine, target=f"{registry.address}/{recipe.repository}:{tag}")
     digest = registry.digest(recipe.repository, tag)
@@ -196,63 +169,26 @@ def _build_here(recipe: Recipe, *, registry: Registry, last: _Record) -> _Record
         what = f"{recipe.repository}:{tag} was pushed, but the registry at {registry.address} does not have it"
         fix = "use an engine on this machine: one elsewhere has a loopback of its own"
         raise EnvironmentFault(Fault(what=what, where=recipe.where, fix=fix))
-    return _Record(key=key, digest=digest)
+    return BuildRecord(key=key, digest=digest)
 
 
-def _build_elsewhere(recipe: Recipe) -> _Record:
+def _build_elsewhere(recipe: Recipe) -> BuildRecord:
     """Build into a registry that only the Docker client can log in to; its layers make a repetition quick."""
     engine = ensure_engine(install=recipe.install, why=f"building the {recipe.where}")
-    wanted = _wanted_base(recipe)
-    if wanted is not None:
-        registry = ensure_registry(install=recipe.install)
-        base = ensure_base(wanted, engine=engine, registry=registry, install=recipe.install)
-        recipe = _with_base(recipe, base.ref)
-    key = _key(recipe)
+    if recipe.base is not None:
+        recipe = _on_its_base(recipe, engine=engine, registry=ensure_registry(install=recipe.install))
+    key = recipe.key
     target = f"{recipe.repository}:build-{key[:16]}"
     digest = build_and_push(recipe, engine=engine, target=target)
     if not is_digest(digest):
         what = f"{target} was pushed, but its registry reported no digest"
         fix = "check that registry, then run the command again"
         raise EnvironmentFault(Fault(what=what, where=recipe.where, fix=fix))
-    return _Record(key=key, digest=digest)
+    return BuildRecord(key=key, digest=digest)
 
 
-def _refuse_missing(context: Path, dockerfile: Path, *, where: str) -> None:
-    if not context.is_dir():
-        what = f"the build folder {context} does not exist"
-        fix = "correct the path behind `build:`, or name an image by `ref:`"
-        raise UserFault(Fault(what=what, where=where, nearest=_similar_folder(context), fix=fix))
-    if not dockerfile.is_file():
-        what = f"there is no {dockerfile.name} in {dockerfile.parent}"
-        fix = "write one, or point `build:` at the folder that has it"
-        raise UserFault(Fault(what=what, where=where, fix=fix))
-
-
-def _similar_folder(context: Path) -> str:
-    siblings = sorted(path.parent for path in context.parent.glob("*/Dockerfile")) if context.parent.is_dir() else []
-    return f"folders with a Dockerfile beside it: {', '.join(path.name for path in siblings)}" if siblings else ""
-
-
-def _names_a_host(repository: str) -> bool:
-    """Docker's own rule: what stands before the first slash is a host when it has a dot or a port, or is localhost."""
-    first, slash, _ = repository.partition("/")
-    return bool(slash) and ("." in first or ":" in first or first == "localhost")
-
-
-def _wanted_base(recipe: Recipe) -> str | None:
-    """The base image to provide: the default of ``ARG BASE_IMAGE``; none for a caller's own or another processor."""
-    here = f"linux/{_ARCHITECTURES.get(platform.machine(), platform.machine())}"
-    if "BASE_IMAGE" in recipe.build_args or any(one != here for one in recipe.platforms):
-        return None
-    line = _BASE_LINE.search(recipe.dockerfile.read_text(encoding="utf-8"))
-    return line[1] if line else None
-
-
-def _with_base(recipe: Recipe, ref: str | None) -> Recipe:
-    return replace(recipe, build_args={**recipe.build_args, "BASE_IMAGE": ref}) if ref else recipe
-
-
-def _key(recipe: Recipe) -> str:
-    arguments = [f"{name}={value}" for name, value in sorted(recipe.build_args.items())]
-    values = {"arguments": arguments, "platforms": recipe.platforms}
-    return context_key(recipe.context, dockerfile=recipe.dockerfile, recipe=values)
+def _on_its_base(recipe: Recipe, *, engine: Engine, registry: Registry) -> Recipe:
+    if recipe.base is None:
+        return recipe
+    base = ensure_base(recipe.base, engine=engine, registry=registry, install=recipe.install)
+    return recipe.with_base(base.ref)

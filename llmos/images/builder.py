@@ -5,39 +5,21 @@ from __future__ import annotations
 import json
 import re
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from llmos.console import step
 from llmos.images import host
 from llmos.images.engine import Engine
+from llmos.images.recipe import Recipe
 from planner.faults import EnvironmentFault, Fault, UserFault
 
-__all__ = ["Recipe", "build_and_push", "failing_step"]
+__all__ = ["build_and_push", "failing_step"]
 
 _ENV = {
     "DOCKER_BUILDKIT": "1",
     # A provenance record holds the time of the build, so that no two builds would have the same digest.
     "BUILDX_NO_DEFAULT_ATTESTATIONS": "1",
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """Everything one build is made from; the fields are the arguments of `llmos.images.build.build`."""
-
-    context: Path
-    dockerfile: Path
-    repository: str
-    platforms: tuple[str, ...]
-    build_args: Mapping[str, str]
-    secrets: Mapping[str, Path]
-    install: bool
-
-    @property
-    def where(self) -> str:
-        return f"image `{self.repository}`"
 
 
 def build_and_push(recipe: Recipe, *, engine: Engine, target: str) -> str:

@@ -10,6 +10,7 @@ import pytest
 from llmos.images import base, build, engine
 from llmos.images.base import BaseImage
 from llmos.images.build import BuiltImage
+from llmos.images.recipe import Recipe
 from planner.faults import EnvironmentFault, UserFault
 
 FIRST, SECOND, BASE = (f"sha256:{letter * 64}" for letter in "abc")
@@ -134,7 +135,8 @@ def test_a_registry_elsewhere_that_reports_no_digest_is_a_fault(folder: Path, bu
     [("app", False), ("team/app", False), ("registry.test/app", True), ("localhost/app", True), ("host:5000/a", True)],
 )
 def test_a_host_is_told_from_a_name_as_docker_does(repository: str, is_host: bool) -> None:
-    assert build._names_a_host(repository) is is_host
+    recipe = Recipe(context=Path(), dockerfile=Path(), repository=repository)
+    assert recipe.elsewhere is is_host
 
 
 @pytest.mark.parametrize("attempt", [build.build, build.check])

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from llmos.images import host
-from llmos.images.builder import Recipe, build_and_push, failing_step
+from llmos.images.builder import build_and_push, failing_step
 from llmos.images.engine import Engine
+from llmos.images.recipe import Recipe
 from planner.faults import EnvironmentFault, UserFault
 
 DIGEST = f"sha256:{'a' * 64}"

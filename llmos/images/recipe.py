@@ -1,0 +1,107 @@
+"""What one image is made from, and the key that stands for all of it."""
+
+from __future__ import annotations
+
+import json
+import platform
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from llmos.images.context import context_key
+from llmos.paths import cache_dir
+from planner.faults import Fault, UserFault
+
+__all__ = ["BuildRecord", "Recipe"]
+
+_BASE_LINE = re.compile(r"^\s*ARG\s+BASE_IMAGE=[\"']?([^\s\"']+)", re.MULTILINE | re.IGNORECASE)
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Everything one build is made from; the fields are the arguments of ``llmos.images.build.build``."""
+
+    context: Path
+    dockerfile: Path
+    repository: str
+    platforms: tuple[str, ...] = ()
+    build_args: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, Path] = field(default_factory=dict)
+    install: bool = True
+
+    @property
+    def where(self) -> str:
+        """What messages call it."""
+        return f"image `{self.repository}`"
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether the repository names a registry other than the local one.
+
+        Docker's own rule: what stands before the first slash is a host when it has a dot or a port, or is localhost.
+        """
+        first, slash, _ = self.repository.partition("/")
+        return bool(slash) and ("." in first or ":" in first or first == "localhost")
+
+    @property
+    def base(self) -> str | None:
+        """The base image to provide: the default of ``ARG BASE_IMAGE``; none for a caller's own or other processors."""
+        here = f"linux/{_ARCHITECTURES.get(platform.machine(), platform.machine())}"
+        if "BASE_IMAGE" in self.build_args or any(one != here for one in self.platforms):
+            return None
+        line = _BASE_LINE.search(self.dockerfile.read_text(encoding="utf-8"))
+        return line[1] if line else None
+
+    @property
+    def key(self) -> str:
+        """A hash over the content of the build folder, the Dockerfile, the arguments and the platforms."""
+        arguments = [f"{name}={value}" for name, value in sorted(self.build_args.items())]
+        values = {"arguments": arguments, "platforms": self.platforms}
+        return context_key(self.context, dockerfile=self.dockerfile, recipe=values)
+
+    def with_base(self, ref: str | None) -> Recipe:
+        """The same on this base image; itself when there is none to provide."""
+        return replace(self, build_args={**self.build_args, "BASE_IMAGE": ref}) if ref else self
+
+    def refuse_missing(self) -> None:
+        """Raise a UserFault when the build folder or the Dockerfile is not there."""
+        if not self.context.is_dir():
+            what = f"the build folder {self.context} does not exist"
+            fix = "correct the path behind `build:`, or name an image by `ref:`"
+            raise UserFault(Fault(what=what, where=self.where, nearest=_similar(self.context), fix=fix))
+        if not self.dockerfile.is_file():
+            what = f"there is no {self.dockerfile.name} in {self.dockerfile.parent}"
+            fix = "write one, or point `build:` at the folder that has it"
+            raise UserFault(Fault(what=what, where=self.where, fix=fix))
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildRecord:
+    """What the last build of a repository on this machine was made from, and the digest that came of it."""
+
+    key: str = ""
+    digest: str = ""
+
+    @classmethod
+    def read(cls, repository: str) -> BuildRecord:
+        """The record, empty when there is none (or one that a crash cut short)."""
+        try:
+            return cls(**json.loads(_path(repository).read_text(encoding="utf-8")))
+        except (FileNotFoundError, ValueError, TypeError):
+            return cls()
+
+    def write(self, repository: str) -> None:
+        path = _path(repository)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(vars(self)), encoding="utf-8")
+
+
+def _path(repository: str) -> Path:
+    return cache_dir() / "images" / "built" / f"{re.sub(r'[^a-z0-9._-]', '-', repository)}.json"
+
+
+def _similar(context: Path) -> str:
+    siblings = sorted(path.parent for path in context.parent.glob("*/Dockerfile")) if context.parent.is_dir() else []
+    return f"folders with a Dockerfile beside it: {', '.join(path.name for path in siblings)}" if siblings else ""
