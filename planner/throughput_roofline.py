@@ -21,6 +21,10 @@ Number = float | np.ndarray
 """One value, or an array of them: every formula here works element by element."""
 
 _HALF = 2.0
+_PCIE_SHARE = 0.5
+_PCIE_LATENCY_US = 25.0
+"""Without NVLink, messages are staged in main memory: they cross the bus twice and wait for the host. An assumption
+(usual NCCL figures); no measured row has such GPUs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,7 +164,9 @@ def _layers_ms(setup: Setup, efficiencies: Efficiencies, *, tokens: Number) -> N
     n = max(setup.tensor_parallel, setup.expert_ranks)
     if n > 1:
         moved = 2 * (n - 1) / n * tokens * model.hidden * _HALF
-        per_layer += 2 * (efficiencies.all_reduce_us + moved / (setup.gpu.interconnect_gb_per_second * 1e3))
+        nvlink, bandwidth = setup.gpu.interconnect == "nvlink", setup.gpu.interconnect_gb_per_second * 1e3
+        latency = efficiencies.all_reduce_us if nvlink else _PCIE_LATENCY_US
+        per_layer += 2 * (latency + moved / (bandwidth if nvlink else bandwidth * _PCIE_SHARE))
     return model.layers * per_layer / 1e3
 
 
