@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from planner.catalogue import ModelSpec, Precision
 
-__all__ = ["BYTES_PER_WEIGHT", "weight_gib", "weight_gib_per_gpu"]
+__all__ = ["BYTES_PER_WEIGHT", "GIB", "weight_gib", "weight_gib_per_gpu"]
 
 GIB = 2**30
 
