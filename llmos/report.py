@@ -6,6 +6,7 @@ import datetime as dt
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -31,9 +32,13 @@ def money(usd: float | None) -> str:
     return "unknown" if usd is None else f"{usd:,.2f} USD"
 
 
+def _table(title: str) -> Table:
+    return Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+
+
 def decisions_table(plan: Plan) -> Table:
     """Which hardware was chosen, why, what stands beside it and what was rejected."""
-    table = Table(title="Hardware", title_justify="left", show_lines=True)
+    table = _table("Hardware")
     for column in ("decision", "chosen", "because", "next best", "rejected"):
         table.add_column(column, overflow="fold")
     for decision in plan.decisions:
@@ -44,7 +49,7 @@ def decisions_table(plan: Plan) -> Table:
 
 def cost_table(plan: Plan, *, today: dt.date) -> Table:
     """Cost per month at the minimum and maximum of replicas, with source and age of each price."""
-    table = Table(title="Cost per month (730 h, list prices)", title_justify="left")
+    table = _table("Cost per month (730 h, list prices)")
     for column in ("for", "nodes", "USD/h", "at least", "at most", "price from"):
         table.add_column(column, justify="right" if column not in ("for", "nodes", "price from") else "left")
     for item in plan.costs:
@@ -66,7 +71,7 @@ def actions_table(actions: Sequence[EngineAction]) -> Table | Text:
     summary = ", ".join(f"{counts[name]} {name}" for name in _STYLE if counts[name]) or "nothing"
     if all(action.action == "same" for action in actions):
         return Text(f"Objects: {summary}")
-    table = Table(title=f"Objects: {summary}", title_justify="left")
+    table = _table(f"Objects: {summary}")
     for column in ("action", "kind", "namespace", "name"):
         table.add_column(column)
     for action in actions:
@@ -78,7 +83,7 @@ def actions_table(actions: Sequence[EngineAction]) -> Table | Text:
 
 def findings_table(findings: Iterable[Finding]) -> Table:
     """What the policies found, and what to do about it."""
-    table = Table(title="Policies", title_justify="left", show_lines=True)
+    table = _table("Policies")
     for column in ("level", "rule", "object", "message", "fix"):
         table.add_column(column, overflow="fold")
     for row in findings:
@@ -92,7 +97,7 @@ def workloads_table(
     deployments: Sequence[KubeObject], pods: Sequence[KubeObject], nodes: Sequence[KubeObject], plan: Plan
 ) -> Table:
     """What runs where, since when, at which cost. Nodes that are simulated say so."""
-    table = Table(title=f"Stack {plan.stack} in namespace {plan.namespace.name}", title_justify="left")
+    table = _table(f"Stack {plan.stack} in namespace {plan.namespace.name}")
     for column in ("workload", "available", "runs on", "since", "USD/month now"):
         table.add_column(column, overflow="fold")
     known = {node["metadata"]["name"]: node for node in nodes}

@@ -1,0 +1,125 @@
+"""The kubectl engine's pure parts: choice of engine, comparison of objects, reasons of stuck pods, refusals."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llmos.engines import choose, pulumi_cli
+from llmos.engines.applyset import raise_refusal
+from llmos.engines.rollout import _pod_reasons, is_available
+from llmos.engines.shapes import comparable, has_unknown, keep_ignored, masked, stand_in
+from llmos.objects import kubernetes_objects
+from llmos.synth import UNKNOWN
+from planner.faults import EnvironmentFault, UserFault
+from tests.support import stack_file, synthesised
+
+
+@pytest.mark.parametrize(
+    ("wanted", "owner", "found", "installable", "engine"),
+    [
+        ("kubectl", "pulumi", True, True, "kubectl"),
+        ("auto", "kubectl", True, True, "kubectl"),
+        ("auto", "pulumi", False, False, "pulumi"),
+        ("auto", "", True, False, "pulumi"),
+        ("auto", "", False, True, "pulumi"),
+        ("auto", "", False, False, "kubectl"),
+    ],
+)
+def test_the_engine_and_its_reason(
+    wanted: str, owner: str, found: bool, installable: bool, engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pulumi_cli, "find", lambda: Path("/opt/pulumi") if found else None)
+    monkeypatch.setattr(pulumi_cli, "can_install", lambda: installable)
+    choice = choose(wanted, owner=owner)
+    assert choice.name == engine and choice.why
+
+
+def deployment(**spec: Any) -> dict[str, Any]:
+    return {
+        "apiVersion": "apps/v1", "kind": "Deployment", "spec": spec,
+        "metadata": {"name": "a", "namespace": "n", "labels": {}},
+    }  # fmt: skip
+
+
+def test_the_servers_own_fields_are_no_difference() -> None:
+    live = deployment(replicas=1)
+    live["metadata"] |= {"resourceVersion": "5", "managedFields": [], "generation": 2, "uid": "u"}
+    live["metadata"]["labels"] = {"applyset.kubernetes.io/part-of": "x"}
+    live["status"] = {"replicas": 1}
+    assert comparable(live) == comparable(deployment(replicas=1))
+    assert comparable(live) != comparable(deployment(replicas=2))
+
+
+def test_what_others_own_keeps_its_live_value() -> None:
+    live = {("Deployment", "n", "a"): deployment(replicas=7, paused=True)}
+    kept = keep_ignored(deployment(replicas=3), live, ["spec.replicas"])
+    assert kept["spec"] == {"replicas": 7}
+    assert keep_ignored(deployment(replicas=3), {}, ["spec.replicas"])["spec"] == {"replicas": 3}
+
+
+def test_a_stand_in_is_recognisable_and_only_where_a_value_is_unknown() -> None:
+    value = {"image": UNKNOWN, "args": ["a"]}
+    assert has_unknown(value) and not has_unknown(stand_in(value))
+    assert stand_in(value) == {"image": "not-built-yet@sha256:" + "0" * 64, "args": ["a"]}
+
+
+def test_values_of_secrets_are_masked_in_a_diff() -> None:
+    secret = {"kind": "Secret", "data": {"keys": "dmFsdWU="}, "metadata": {"name": "s"}}
+    assert "dmFsdWU=" not in str(masked(secret))
+
+
+def pod(**status: Any) -> dict[str, Any]:
+    return {"metadata": {"name": "p"}, "status": status}
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        ({"containerStatuses": [{"state": {"waiting": {"reason": "ImagePullBackOff", "message": "no such host"}}}]},
+         "ImagePullBackOff: no such host"),
+        ({"containerStatuses": [{"state": {"waiting": {"reason": "CrashLoopBackOff"}},
+                                 "lastState": {"terminated": {"message": "API_KEYS: no key"}}}]},
+         "CrashLoopBackOff: API_KEYS: no key"),
+        ({"conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable",
+                          "message": "0/3 nodes"}]},
+         "Unschedulable: 0/3 nodes"),
+        ({"phase": "Running", "containerStatuses": [{"ready": False, "state": {"running": {}}}]}, "NotReady"),
+    ],
+)  # fmt: skip
+def test_a_stuck_pod_is_asked_for_its_reason(status: dict[str, Any], reason: str) -> None:
+    (found,) = _pod_reasons(pod(**status))
+    assert reason in str(found)
+
+
+def test_a_pod_that_is_going_gives_no_reason() -> None:
+    going = pod(containerStatuses=[{"state": {"waiting": {"reason": "CrashLoopBackOff"}}}])
+    going["metadata"]["deletionTimestamp"] = "now"
+    assert _pod_reasons(going) == []
+
+
+@pytest.mark.parametrize(("field", "value"), [("updatedReplicas", 1), ("availableReplicas", 1), ("replicas", 3),
+                                               ("observedGeneration", 1)])  # fmt: skip
+def test_available_means_the_newest_version_and_nothing_else(field: str, value: int) -> None:
+    status = {"observedGeneration": 2, "updatedReplicas": 2, "replicas": 2, "availableReplicas": 2}
+    item = {"metadata": {"generation": 2}, "spec": {"replicas": 2}, "status": status}
+    assert is_available(item)
+    assert not is_available({**item, "status": {**status, field: value}})
+
+
+def test_a_conflict_names_its_owner() -> None:
+    said = 'error: Apply failed with 1 conflict: conflict with "kubectl-edit" using apps/v1: .spec.replicas\n'
+    with pytest.raises(UserFault, match="changed by kubectl-edit"):
+        raise_refusal(said)
+    with pytest.raises(EnvironmentFault, match="quota"):
+        raise_refusal("Error from server (Forbidden): exceeded quota\n")
+
+
+def test_both_engines_are_given_the_same_objects() -> None:
+    program = synthesised(stack_file("dev"))
+    ours, theirs = (kubernetes_objects(program, engine=name) for name in ("kubectl", "pulumi"))
+    for item in (*ours, *theirs):
+        item["metadata"]["labels"].pop("llmagentos.dev/engine", None)
+    assert ours == theirs
