@@ -1,9 +1,10 @@
 """How the policy pack judges manifests that others have judged: ``python3 -m benchmarks.policies INDEX_CSV``.
 
-Each row of the index is a file and whether it breaks one rule of its corpus. ``policies_mapping.json`` maps whole rules of
-the corpus to rules or controls of the pack; a row counts as reported when that rule finds anything in the file. Rules run
-with prod's limits, at level mandatory where an environment has them off. Exit code 1 when a row that should fail passes,
-when more than 1 % of the mapped rows that should pass fail, or when fewer than 70 % of the self-contained rows are mapped.
+Each row of the index is a file and whether it breaks one rule of its corpus. ``policies_mapping.json`` maps whole rules
+of the corpus to rules or controls of the pack; a row counts as reported when that rule finds anything in the file.
+Rules run with prod's limits, at level mandatory where an environment has them off. Exit code 1 when a row that should
+fail passes, when more than 1 % of the mapped rows that should pass fail, or when fewer than 70 % of the self-contained
+rows are mapped.
 """
 
 from __future__ import annotations

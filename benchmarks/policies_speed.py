@@ -1,7 +1,7 @@
 """How long the policy pack takes: ``python3 -m benchmarks.policies_speed``.
 
-A preview of 60 resources (start of the pack included) may take 1.5 s, one ``check`` of 1,000 manifests 5 s on two cores,
-reading the files included. Each figure is the best of a few runs, because other programs only ever add time.
+A preview of 60 resources (start of the pack included) may take 1.5 s, one ``check`` of 1,000 manifests 5 s on two
+cores, reading the files included. Each figure is the best of a few runs, because other programs only ever add time.
 Exit code 1 when one is missed.
 """
 

@@ -98,7 +98,8 @@ class Pack:
         return (*found, *(protocol.finding(diagnostic, by_urn.get(diagnostic.urn)) for diagnostic in about_stack))
 
     def remediate(self, resources: Sequence[PackResource]) -> tuple[PackResource, ...]:
-        """The resources as the rules at level ``remediate`` would have them; the same ones where none has that level."""
+        """The resources as the rules at level ``remediate`` would have them; the same ones where none has that
+        level."""
         if all(settings["enforcementLevel"] != "remediate" for settings in self.config.values()):
             return tuple(resources)
         with self._server.calls():

@@ -1,4 +1,5 @@
-"""The pack's configuration: its own initial one, the environment's file, and the caller's, merged as the engine does."""
+"""The pack's configuration: its own initial one, the environment's file, and the caller's, merged as the engine
+does."""
 
 from __future__ import annotations
 
@@ -80,4 +81,6 @@ def _unknown_rule(source: str, name: str, known: list[str]) -> Fault:
 
 def _refused(source: str, rule: str, error: Any) -> Fault:
     path = ".".join([rule, *(str(part) for part in error.absolute_path)])
-    return Fault(what=f"the pack's schema refuses it: {error.message}", where=f"{source}: {path}", fix="correct the setting")
+    return Fault(
+        what=f"the pack's schema refuses it: {error.message}", where=f"{source}: {path}", fix="correct the setting"
+    )

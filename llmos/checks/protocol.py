@@ -117,4 +117,6 @@ def _name(resource: PackResource) -> str:
     if not resource.type.startswith("kubernetes:") or not isinstance(metadata, Mapping):
         return f"{resource.type}/{resource.name}"
     kind = resource.type.rpartition(":")[2]
-    return "/".join(str(part) for part in (kind, metadata.get("namespace"), metadata.get("name", resource.name)) if part)
+    return "/".join(
+        str(part) for part in (kind, metadata.get("namespace"), metadata.get("name", resource.name)) if part
+    )

@@ -18,7 +18,8 @@ def report(
     """The audit as text; ``exempt`` are the findings that valid exemptions hold back."""
     lines = [
         "# Policy audit", "",
-        f"Environment `{environment}`, {len(resources)} objects, {_active(policies, config)} of {len(policies)} rules active.",
+        f"Environment `{environment}`, {len(resources)} objects, {_active(policies, config)} of {len(policies)} "
+        f"rules active.",
         "", "## Result", "",
         f"- mandatory findings: {sum(finding.level == 'mandatory' for finding in findings)}",
         f"- advisory findings: {sum(finding.level == 'advisory' for finding in findings)}",

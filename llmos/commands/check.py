@@ -52,7 +52,9 @@ def run(args: argparse.Namespace) -> int:
             _print_controls(pack.policies, as_json=args.json)
         return 0
     if not args.files:
-        raise UserFault(Fault(what="no file is named", where="check", fix="name files or folders, or - for standard input"))
+        raise UserFault(
+            Fault(what="no file is named", where="check", fix="name files or folders, or - for standard input")
+        )
     manifests = read_manifests(args.files)
     resources = [manifest.resource for manifest in manifests]
     with Pack(environment=args.env, preview=True) as pack:
@@ -60,9 +62,17 @@ def run(args: argparse.Namespace) -> int:
         policies, config = pack.policies, pack.config
     if args.report:
         exempt = _exempt(findings, manifests, args.env, config)
-        print(report(
-            environment=args.env, resources=resources, findings=findings, exempt=exempt, policies=policies, config=config
-        ), end="")
+        print(
+            report(
+                environment=args.env,
+                resources=resources,
+                findings=findings,
+                exempt=exempt,
+                policies=policies,
+                config=config,
+            ),
+            end="",
+        )
     elif args.sarif:
         print(json.dumps(sarif(findings, policies), indent=2))
     elif args.json:
@@ -116,7 +126,9 @@ def _print_table(findings: Sequence[Finding], *, count: int, environment: str) -
 def _print_controls(policies: Sequence[PolicyInfo], *, as_json: bool) -> None:
     rows = controls_table(policies)
     if as_json:
-        print(json.dumps({"schema": 1, "controls": [{"control": c, "rule": r, "title": t} for c, r, t in rows]}, indent=2))
+        print(
+            json.dumps({"schema": 1, "controls": [{"control": c, "rule": r, "title": t} for c, r, t in rows]}, indent=2)
+        )
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("control", "rule", "what it demands"):

@@ -1,4 +1,5 @@
-"""The rules of the pack, one concern a module. A rule reads resource properties only, and only those of its resource or stack."""
+"""The rules of the pack, one concern a module. A rule reads resource properties only, and only those of its resource
+or stack."""
 
 from __future__ import annotations
 
@@ -34,7 +35,8 @@ __all__ = ["POLICIES", "RULES"]
 RULES = tuple(
     rule
     for module in (
-        budgets, models, model_server, model_network, gpus, exposure, images, secrets, pod_security_baseline, pod_security_restricted,
+        budgets, models, model_server, model_network, gpus, exposure, images, secrets, pod_security_baseline,
+        pod_security_restricted,
         containers, resources, service_accounts, namespaces, availability, rbac,
         aws_registry, aws_cluster, aws_machines, aws_access, aws_storage, opaque,
     )

@@ -110,7 +110,9 @@ def sum_up(scope: Scope, measure: Measure) -> tuple[list[Amount], list[Violation
         except (UnknownAt, Unpriced) as error:
             problems.append(_uncounted(found, error))
     if scope.namespace is None and measure.of_pools is not None:
-        shares = [_share(pool, measure, problems) for pool in available if not measure.pools_add or pool.object not in used]
+        shares = [
+            _share(pool, measure, problems) for pool in available if not measure.pools_add or pool.object not in used
+        ]
         amounts = _combine(measure, amounts, [share for share in shares if share])
     return amounts, problems
 
@@ -132,17 +134,15 @@ def _share(pool: Pool, measure: Measure, problems: list[Violation]) -> Amount | 
 
 
 def _combine(measure: Measure, demanded: list[Amount], offered: list[Amount]) -> list[Amount]:
-    """Money: pools that no workload of the stack uses are added. GPUs: the larger of what pods ask for and pools may buy."""
+    """Money: pools that no workload of the stack uses are added. GPUs: the larger of what pods ask for and pools may
+    buy."""
     if measure.pools_add:
         return demanded + offered
     return max(demanded, offered, key=lambda amounts: sum(share.amount for share in amounts))
 
 
 def _uncounted(found: KubeObject | Resource, error: UnknownAt | Unpriced) -> Violation:
-    if isinstance(error, UnknownAt):
-        why = "a value that is not known at preview decides it"
-    else:
-        why = str(error)
+    why = "a value that is not known at preview decides it" if isinstance(error, UnknownAt) else str(error)
     return Violation(
         path=error.path, message=f"{found.object} cannot be counted: {why}",
         fix=f"state the value at {error.path} in plain, with a known instance type where it is one",
@@ -154,7 +154,10 @@ def over(scope: Scope, measure: Measure, limit: Limit, amounts: Sequence[Amount]
     largest = sorted(amounts, key=lambda share: -share.amount)[:3]
     parts = "; ".join(f"{share.object} {measure.show(share.amount)} ({share.detail})" for share in largest)
     total = sum(share.amount for share in amounts)
-    return f"{scope.object} takes {measure.show(total)} at maximum scale; the limit is {measure.show(limit.value)} ({limit.file}). Largest: {parts}"
+    return (
+        f"{scope.object} takes {measure.show(total)} at maximum scale; the limit is {measure.show(limit.value)} "
+        f"({limit.file}). Largest: {parts}"
+    )
 
 
 def nearest(measure: Measure, limit: Limit, amounts: Sequence[Amount]) -> str:
@@ -198,11 +201,18 @@ MEASURES = {
     measure.key: measure
     for measure in (
         Measure(
-            key="usd_per_month", stack_key="usdPerMonth", show=lambda amount: f"{amount:,.0f} USD a month", of_demand=_cost,
-            of_pools=lambda pool: pool.usd_per_month, pools_add=True,
+            key="usd_per_month",
+            stack_key="usdPerMonth",
+            show=lambda amount: f"{amount:,.0f} USD a month",
+            of_demand=_cost,
+            of_pools=lambda pool: pool.usd_per_month,
+            pools_add=True,
         ),
         Measure(
-            key="gpus", stack_key="gpus", show=lambda amount: f"{amount:g} GPUs", of_demand=_gpus,
+            key="gpus",
+            stack_key="gpus",
+            show=lambda amount: f"{amount:g} GPUs",
+            of_demand=_gpus,
             of_pools=lambda pool: pool.gpus,
         ),
         Measure(key="memory_gib", stack_key="memoryGib", show=lambda amount: f"{amount:,.4g} GiB", of_demand=_memory),

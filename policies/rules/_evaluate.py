@@ -71,7 +71,8 @@ def _own_failure(check: Callable[..., Any], error: Exception) -> Violation:
     where = f"{Path(last.filename).name}:{last.lineno}"
     return Violation(
         path="",
-        message=f"the rule itself failed ({type(error).__name__} at {where} in `{check.__name__}`), so nothing is known "
+        message=f"the rule itself failed ({type(error).__name__} at {where} in `{check.__name__}`), so nothing is "
+        f"known "
         "about this object",
         fix="check that the object is well-formed; if it is, this is a fault of the rule, which can be set to advisory "
         "until it is mended",
@@ -89,7 +90,8 @@ def _report(rule: Rule, cell: Cell, violation: Violation, exemptions: Iterable[M
             continue
         if _expiry(exemption["expires"]) >= datetime.date.today():
             return ""
-        expired = f" (the exemption owned by {exemption['owner']} expired on {exemption['expires']} and counts for nothing)"
+        expired = f" (the exemption owned by {exemption['owner']} expired on {exemption['expires']} and counts for "
+        "nothing)"
     lines = {
         "At": violation.path,
         "To fix": violation.fix or rule.fix,

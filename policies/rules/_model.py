@@ -8,6 +8,7 @@ from functools import cached_property
 
 from ._arguments import Argument, parse
 from ._node import UNKNOWN, Node
+from ._walk import kind_of, known_text, pod_templates
 
 __all__ = ["CONTAINER_LISTS", "Container", "KubeObject", "Pod", "Resource", "Stack"]
 
@@ -61,14 +62,10 @@ class Resource:
         raw = self.root.raw
         if kind.endswith("List") and isinstance(raw, dict) and isinstance(raw.get("items"), list):
             return tuple(
-                KubeObject(resource=self, kind=_item_kind(item, kind.removesuffix("List")), root=item)
+                KubeObject(resource=self, kind=kind_of(item, kind.removesuffix("List")), root=item)
                 for item in self.root.get("items").elements()
             )
         return (KubeObject(resource=self, kind=kind, root=self.root),)
-
-
-def _item_kind(item: Node, default: str) -> str:
-    return (item.get("kind").text if item.raw is not UNKNOWN else None) or default
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +83,7 @@ class KubeObject:
     @cached_property
     def group(self) -> str:
         """The API group, e.g. ``apps``; empty for the core group."""
-        version = _known(self.root, "apiVersion")
+        version = known_text(self.root, "apiVersion")
         if version is None:
             version = self.resource.type.split(":")[1] if self.resource.type.count(":") == 2 else ""
             return version.partition("/")[0].removesuffix("core")
@@ -94,12 +91,12 @@ class KubeObject:
 
     @cached_property
     def name(self) -> str:
-        return _known(self.root, "metadata", "name") or self.resource.name
+        return known_text(self.root, "metadata", "name") or self.resource.name
 
     @cached_property
     def namespace(self) -> str:
         """The namespace, empty where none is set (or where it is not known yet)."""
-        return _known(self.root, "metadata", "namespace") or ""
+        return known_text(self.root, "metadata", "namespace") or ""
 
     @property
     def object(self) -> str:
@@ -119,7 +116,7 @@ class KubeObject:
             found = (Pod(owner=self, template=template),) if template.raw is not None else ()
             if found and (template.raw is UNKNOWN or template.get("spec").raw is not None):
                 return found
-        return tuple(Pod(owner=self, template=template) for template in _find(self.root))
+        return tuple(Pod(owner=self, template=template) for template in pod_templates(self.root))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,7 +136,9 @@ class Pod:
 
     @property
     def spec(self) -> Node:
-        return self.template.get("spec") if self.template.raw is UNKNOWN or "spec" in self.template.raw else self.template
+        return (
+            self.template.get("spec") if self.template.raw is UNKNOWN or "spec" in self.template.raw else self.template
+        )
 
     @property
     def is_windows(self) -> bool:
@@ -238,27 +237,3 @@ class Stack:
     @cached_property
     def workloads(self) -> tuple[KubeObject, ...]:
         return tuple(found for found in self.objects if found.pods)
-
-
-def _known(node: Node, *keys: str) -> str | None:
-    raw = node.raw
-    for key in keys:
-        raw = raw.get(key) if isinstance(raw, dict) else None
-    return raw if isinstance(raw, str) else None
-
-
-def _find(node: Node) -> Iterator[Node]:
-    """Every mapping that has a pod specification: ``containers``, a list, directly or under ``spec``."""
-    if isinstance(node.raw, dict):
-        spec = node.raw.get("spec")
-        if isinstance(spec, dict) and isinstance(spec.get("containers"), list):
-            yield node
-            return
-        if isinstance(node.raw.get("containers"), list):
-            yield node
-            return
-        for _, child in node.items():
-            yield from _find(child)
-    elif isinstance(node.raw, list):
-        for child in node.elements():
-            yield from _find(child)

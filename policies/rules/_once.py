@@ -1,7 +1,9 @@
 """Reading each resource once instead of once for every rule.
 
-The SDK converts the same request from protobuf to dicts and wraps it again for every policy: with some fifty rules that is
-nine tenths of the time of a preview. Requests are immutable and rules do not change what they read, so the conversion of
+The SDK converts the same request from protobuf to dicts and wraps it again for every policy: with some fifty rules
+that is
+nine tenths of the time of a preview. Requests are immutable and rules do not change what they read, so the conversion
+of
 a message is kept as long as the message itself. Only validation is affected: remediation works on copies of its own.
 """
 

@@ -139,7 +139,9 @@ def _unchecked_text(unchecked: Iterable[tuple[str, str]]) -> str:
     places = list(unchecked)
     message = "could not be checked, because a value is not known at preview; it is checked, and mandatory, at `up`"
     others = [f"{name}: {path}" for name, path in places[1:]]
-    more = f" (also {', '.join(others[:2])}{f' and {len(others) - 2} more' if len(others) > 2 else ''})" if others else ""
+    more = (
+        f" (also {', '.join(others[:2])}{f' and {len(others) - 2} more' if len(others) > 2 else ''})" if others else ""
+    )
     name, path = places[0]
     fix = "nothing, if the value is known by then; otherwise give it in plain"
     return f"{message}{more}\n  At: {path}\n  To fix: {fix}\n  Object: {name}"

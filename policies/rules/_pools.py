@@ -170,7 +170,9 @@ class NodeGroup:
 
     def accepts(self, pod: Pod) -> bool:
         wanted = [node for key, node in pod.spec.get("nodeSelector").items() if key in INSTANCE_LABELS]
-        return all(node.raw is not UNKNOWN and node.text in {instance.name for instance in self.types} for node in wanted)
+        return all(
+            node.raw is not UNKNOWN and node.text in {instance.name for instance in self.types} for node in wanted
+        )
 
 
 Pool = NodePool | NodeGroup

@@ -9,11 +9,24 @@ from ._model import Container, KubeObject, Pod, Stack
 from ._node import Node, UnknownAt
 from ._quantity import quantity
 
-__all__ = ["GPU_RESOURCES", "Demand", "demand_of", "gpus_of_container", "gpus_of_pod", "maximum_replicas", "memory_of_pod"]
+__all__ = [
+    "GPU_RESOURCES",
+    "Demand",
+    "demand_of",
+    "gpus_of_container",
+    "gpus_of_pod",
+    "maximum_replicas",
+    "memory_of_pod",
+]
 
 # Extended resources that stand for one accelerator each.
 GPU_RESOURCES = (
-    "nvidia.com/gpu", "amd.com/gpu", "gpu.intel.com/i915", "gpu.intel.com/xe", "habana.ai/gaudi", "aws.amazon.com/neuron",
+    "nvidia.com/gpu",
+    "amd.com/gpu",
+    "gpu.intel.com/i915",
+    "gpu.intel.com/xe",
+    "habana.ai/gaudi",
+    "aws.amazon.com/neuron",
     "google.com/tpu",
 )
 _KEDA_DEFAULT_MAXIMUM = 100  # https://keda.sh/docs/latest/reference/scaledobject-spec/#maxreplicacount
@@ -21,7 +34,8 @@ _KEDA_DEFAULT_MAXIMUM = 100  # https://keda.sh/docs/latest/reference/scaledobjec
 
 @dataclass(frozen=True, kw_only=True)
 class Demand:
-    """One workload at maximum scale; ``replicas`` counts its pods, ``gpus`` and ``memory_bytes`` are those of one pod."""
+    """One workload at maximum scale; ``replicas`` counts its pods, ``gpus`` and ``memory_bytes`` are those of one
+    pod."""
 
     found: KubeObject
     replicas: int

@@ -56,7 +56,8 @@ def model_servers(pod: Pod) -> Iterable[Container]:
 
 
 def _running(containers: Iterable[Container], test: Callable[[Container], bool]) -> Iterator[Container]:
-    """Those that pass; where the command line is unknown, the container counts, so that its rules say what they miss."""
+    """Those that pass; where the command line is unknown, the container counts, so that its rules say what they
+    miss."""
     for container in containers:
         try:
             if test(container):

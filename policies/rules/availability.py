@@ -87,7 +87,8 @@ def _can_disrupt(found: KubeObject, context: Context) -> Iterable[Violation]:
     spec = found.root.get("spec")
     for node, blocks in ((spec.get("minAvailable"), ("100%",)), (spec.get("maxUnavailable"), ("0", "0%"))):
         if _text(node) in blocks:
-            yield Violation(path=node.path, message="the budget never allows a pod to be evicted, so no node can be drained")
+            yield Violation(path=node.path, message="the budget never allows a pod to be evicted, so no node can be "
+            "drained")
 
 
 def _text(node: Node) -> str:
@@ -133,7 +134,9 @@ def _required(found: KubeObject, context: Context) -> Iterable[Violation]:
         for name in context.config[field]:
             node = found.root.get("metadata", field, name)
             if not node.text:
-                yield Violation(path=node.path, message=f"the {field[:-1]} {name} is missing", fix=f"add metadata.{field}")
+                yield Violation(
+                    path=node.path, message=f"the {field[:-1]} {name} is missing", fix=f"add metadata.{field}"
+                )
 
 
 def _rule(

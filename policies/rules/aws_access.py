@@ -13,8 +13,11 @@ from ._rule import Context, Option, Rule, Violation, each_resource
 __all__ = ["RULES", "statements"]
 
 _POLICIES = {
-    "aws:iam/policy:Policy": "policy", "aws:iam/rolePolicy:RolePolicy": "policy", "aws:iam/userPolicy:UserPolicy": "policy",
-    "aws:iam/groupPolicy:GroupPolicy": "policy", "aws:iam/role:Role": "assumeRolePolicy",
+    "aws:iam/policy:Policy": "policy",
+    "aws:iam/rolePolicy:RolePolicy": "policy",
+    "aws:iam/userPolicy:UserPolicy": "policy",
+    "aws:iam/groupPolicy:GroupPolicy": "policy",
+    "aws:iam/role:Role": "assumeRolePolicy",
 }
 _ATTACHMENTS = (
     "aws:iam/rolePolicyAttachment:RolePolicyAttachment", "aws:iam/policyAttachment:PolicyAttachment",
@@ -65,7 +68,11 @@ def _problems(statement: Mapping[str, Any]) -> Iterator[str]:
         yield "the statement allows everything except what it lists"
     writes = [action for action in actions if not action.partition(":")[2].startswith(_READS)]
     token = [action for action in writes if action != "ecr:GetAuthorizationToken"]
-    if "*" in [str(resource) for resource in _listed(statement.get("Resource"))] and token and not statement.get("Condition"):
+    if (
+        "*" in [str(resource) for resource in _listed(statement.get("Resource"))]
+        and token
+        and not statement.get("Condition")
+    ):
         yield "the statement allows changes to every resource"
     principal = statement.get("Principal")
     anyone = principal == "*" or (isinstance(principal, Mapping) and "*" in _listed(principal.get("AWS")))
@@ -88,7 +95,8 @@ def _open_to_world(group: Resource, context: Context) -> Iterable[Violation]:
         low, high = rule.get("fromPort").number, rule.get("toPort").number
         one_allowed = low is not None and low == high and low in context.config["ports"]
         if any(source in _WORLD for source in sources) and not one_allowed:
-            yield Violation(path=rule.path, message="the security group admits every address on ports that are not allowed")
+            yield Violation(path=rule.path, message="the security group admits every address on ports that are not "
+            "allowed")
 
 
 RULES = (
@@ -111,8 +119,12 @@ RULES = (
         controls=("aws-fsbp/EC2.18", "aws-fsbp/EC2.19"),
         cells=each_resource(_GROUP, _OLD_RULE, _RULE),
         checks=(_open_to_world,),
-        options={"ports": Option(
-            schema={"type": "array", "items": {"type": "number"}}, default=[443], about="ports that the world may reach",
-        )},
+        options={
+            "ports": Option(
+                schema={"type": "array", "items": {"type": "number"}},
+                default=[443],
+                about="ports that the world may reach",
+            )
+        },
     ),
 )

@@ -1,4 +1,5 @@
-"""ECR repositories: tags that cannot be moved, images that are scanned, layers that are encrypted with a key of one's own."""
+"""ECR repositories: tags that cannot be moved, images that are scanned, layers that are encrypted with a key of one's
+own."""
 
 from __future__ import annotations
 

@@ -73,12 +73,31 @@ def _rule(rule_id: str, key: str, what: str, why: str) -> Rule:
 
 
 RULES = (
-    _rule("monthly-cost", "usd_per_month", "money", "An autoscaler that follows a traffic peak, or an attack, spends "
-          "until something stops it; this says beforehand how far it may go."),
-    _rule("gpu-count", "gpus", "GPUs", "GPUs are the scarce part of a cluster: what one stack may take at its peak is "
-          "missing elsewhere."),
-    _rule("memory-total", "memory_gib", "memory", "Memory limits that add up to more than the cluster has end in evictions."),
-    _rule("replica-count", "replicas", "replicas", "A maximum that was meant for one model, copied to ten, fills a cluster."),
+    _rule(
+        "monthly-cost",
+        "usd_per_month",
+        "money",
+        "An autoscaler that follows a traffic peak, or an attack, spends "
+        "until something stops it; this says beforehand how far it may go.",
+    ),
+    _rule(
+        "gpu-count",
+        "gpus",
+        "GPUs",
+        "GPUs are the scarce part of a cluster: what one stack may take at its peak is missing elsewhere.",
+    ),
+    _rule(
+        "memory-total",
+        "memory_gib",
+        "memory",
+        "Memory limits that add up to more than the cluster has end in evictions.",
+    ),
+    _rule(
+        "replica-count",
+        "replicas",
+        "replicas",
+        "A maximum that was meant for one model, copied to ten, fills a cluster.",
+    ),
     Rule(
         id="budget-warning",
         title="A stack that takes 80 % of a budget at maximum scale is reported.",
@@ -89,7 +108,12 @@ RULES = (
         checks=(_near,),
         level="advisory",
         options=_options(*MEASURES)
-        | {"share": Option(schema={"type": "number", "exclusiveMinimum": 0, "maximum": 1}, default=0.8,
-                           about="share of a limit from which it is reported")},
+        | {
+            "share": Option(
+                schema={"type": "number", "exclusiveMinimum": 0, "maximum": 1},
+                default=0.8,
+                about="share of a limit from which it is reported",
+            )
+        },
     ),
 )

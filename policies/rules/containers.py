@@ -1,4 +1,5 @@
-"""What else a container should have: a read-only root, probes that can work, an unambiguous environment, quiet ports."""
+"""What else a container should have: a read-only root, probes that can work, an unambiguous environment, quiet
+ports."""
 
 from __future__ import annotations
 
@@ -27,7 +28,11 @@ def _read_only_root(container: Container, context: Context) -> Iterable[Violatio
 
 def _probe(name: str) -> Check:
     def check(container: Container, context: Context) -> Iterable[Violation]:
-        if container.role == "containers" and container.pod.owner.kind in _SERVING and not container.node.get(name).exists:
+        if (
+            container.role == "containers"
+            and container.pod.owner.kind in _SERVING
+            and not container.node.get(name).exists
+        ):
             yield Violation(path=container.node.get(name).path, message=f"the container has no {name}")
 
     return check
@@ -130,7 +135,8 @@ RULES = (
     ),
     _rule(
         "image-pull-policy", "An image without a digest is pulled whenever a pod starts.",
-        "Replicas on nodes with an old copy otherwise run other software than the rest. For places where image-digest is off.",
+        "Replicas on nodes with an old copy otherwise run other software than the rest. For places where "
+        "image-digest is off.",
         "pin the image by digest, or set imagePullPolicy: Always", _pull_policy,
         "https://kubernetes.io/docs/concepts/containers/images/#updating-images", level="disabled",
     ),

@@ -31,7 +31,8 @@ _INGRESS_RATE = (
     "nginx.ingress.kubernetes.io/limit-connections",
 )
 _TLS_SERVICE = (
-    "service.beta.kubernetes.io/aws-load-balancer-ssl-cert", "service.beta.kubernetes.io/do-loadbalancer-certificate-id",
+    "service.beta.kubernetes.io/aws-load-balancer-ssl-cert",
+    "service.beta.kubernetes.io/do-loadbalancer-certificate-id",
     "service.beta.kubernetes.io/oci-load-balancer-tls-secret",
 )
 
@@ -77,8 +78,11 @@ def backends(stack: Stack, entry: KubeObject) -> Iterator[Pod]:
             selector = service.root.get("spec", "selector").value
             for workload in stack.workloads:
                 yield from (
-                    pod for pod in workload.pods
-                    if selector and workload.namespace == service.namespace and selects({"matchLabels": selector}, pod.labels)
+                    pod
+                    for pod in workload.pods
+                    if selector
+                    and workload.namespace == service.namespace
+                    and selects({"matchLabels": selector}, pod.labels)
                 )
 
 
@@ -162,7 +166,8 @@ def _rate(entry: KubeObject, context: Context) -> Iterable[Violation]:
 
 
 def _options() -> Mapping[str, Option]:
-    about = "names of environment variables that hold callers' keys, beside the usual ones (API_KEY, API_KEYS, AUTH_TOKEN)"
+    about = "names of environment variables that hold callers' keys, beside the usual ones (API_KEY, API_KEYS, "
+    "AUTH_TOKEN)"
     schema: dict[str, Any] = {"type": "array", "items": {"type": "string"}}
     return {"variables": Option(schema=schema, default=[], about=about)}
 

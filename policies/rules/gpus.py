@@ -42,7 +42,8 @@ def _requests_equal_limits(container: Container, context: Context) -> Iterable[V
         limit = container.node.get("resources", "limits", resource)
         request = container.node.get("resources", "requests", resource)
         if request.exists and quantity(request) != quantity(limit):
-            yield Violation(path=request.path, message="the GPU request differs from its limit, which no cluster accepts",
+            yield Violation(path=request.path, message="the GPU request differs from its limit, which no cluster "
+            "accepts",
                             fix="set the limit only, or both to the same number")
 
 
@@ -72,7 +73,8 @@ def _surge(found: KubeObject, context: Context) -> Iterable[Violation]:
     if surge and needed > sum(limits) and unavailable in (0, "0", "0%"):
         yield Violation(
             path=strategy.path,
-            message=f"a rollout needs {needed:g} GPUs (replicas and surge), the pool may have {sum(limits):g}, and no old pod "
+            message=f"a rollout needs {needed:g} GPUs (replicas and surge), the pool may have {sum(limits):g}, and "
+            f"no old pod "
             "may stop first, so it never ends",
         )
 
@@ -89,7 +91,8 @@ RULES = (
     Rule(
         id="gpu-parallelism",
         title="A model server requests exactly the GPUs it uses: tensor x pipeline parallel.",
-        why="A GPU that is requested and not used is paid for and idle; one that is missing keeps the server from starting.",
+        why="A GPU that is requested and not used is paid for and idle; one that is missing keeps the server from "
+        "starting.",
         fix="set --tensor-parallel-size to the number of GPUs requested",
         sources=("https://docs.vllm.ai/en/stable/serving/parallelism_scaling/",),
         controls=("owasp-llm/LLM10:2025",),
@@ -108,7 +111,8 @@ RULES = (
     Rule(
         id="gpu-override",
         title="No container overrides which GPUs it sees, or what is loaded before its program.",
-        why="NVIDIA_VISIBLE_DEVICES reaches GPUs of other pods past the scheduler, and LD_PRELOAD was the way out of the "
+        why="NVIDIA_VISIBLE_DEVICES reaches GPUs of other pods past the scheduler, and LD_PRELOAD was the way out of "
+        "the "
         "container in CVE-2025-23266.",
         fix="remove the variable; the device plugin sets what is needed",
         sources=(

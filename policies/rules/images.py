@@ -44,7 +44,8 @@ def _has_tag(container: Container, context: Context) -> Iterable[Violation]:
     image = container.node.get("image")
     text = image.text
     if text is not None and "@" not in text and _tag(text) in ("", "latest"):
-        yield Violation(path=image.path, message="the image has no tag, or `latest`, so every pull may bring another one")
+        yield Violation(path=image.path, message="the image has no tag, or `latest`, so every pull may bring another "
+        "one")
 
 
 def _allowed_registry(container: Container, context: Context) -> Iterable[Violation]:
@@ -77,7 +78,8 @@ RULES = (
     Rule(
         id="image-tag",
         title="An image without a digest carries a tag other than `latest`.",
-        why="Without one, nodes that pull at different times run different software. For places where image-digest is off.",
+        why="Without one, nodes that pull at different times run different software. For places where image-digest "
+        "is off.",
         fix="name the version, better the digest",
         level="disabled",
         sources=("https://kubernetes.io/docs/concepts/containers/images/#image-names",),

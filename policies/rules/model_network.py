@@ -17,7 +17,8 @@ __all__ = ["RULES"]
 
 _GUIDE = "https://docs.vllm.ai/en/stable/usage/security/"
 _ADVISORIES = "https://github.com/vllm-project/vllm/security/advisories/"
-# Ports of engines among themselves: torch.distributed and data parallel (29500), KV transfer (14579, NIXL 5600, Mooncake
+# Ports of engines among themselves: torch.distributed and data parallel (29500), KV transfer (14579, NIXL 5600,
+# Mooncake
 # 50051/8998), vLLM's ZeroMQ (5557, 13345).
 _PEER_PORTS = (29500, 14579, 5600, 8998, 50051, 5557, 13345, 29550)
 # GCS, dashboard, client, dashboard agent, metrics export: https://docs.ray.io/en/latest/ray-core/configure.html#ports
@@ -60,7 +61,8 @@ def _source(source: Node) -> Iterable[Violation]:
     pods = source.get("podSelector").value
     if source.get("ipBlock").exists or not pods:
         yield Violation(
-            path="", message=f"a NetworkPolicy ({source.path}) admits more than the application's and the monitoring's pods"
+            path="",
+            message=f"a NetworkPolicy ({source.path}) admits more than the application's and the monitoring's pods",
         )
 
 
@@ -75,7 +77,9 @@ def _peers(pod: Pod, context: Context) -> Iterable[Violation]:
     for spec in _policies(context.stack, pod, "Ingress"):
         for rule in spec.get("ingress").elements():
             if _admits(rule.get("ports"), _PEER_PORTS) and not _only_peers(rule, pod):
-                yield Violation(path="", message=f"a NetworkPolicy ({rule.path}) opens the engine's internal ports to others")
+                yield Violation(
+                    path="", message=f"a NetworkPolicy ({rule.path}) opens the engine's internal ports to others"
+                )
 
 
 def _admits(ports: Node, wanted: tuple[int, ...]) -> bool:
@@ -95,7 +99,9 @@ def _admits(ports: Node, wanted: tuple[int, ...]) -> bool:
 
 def _only_peers(rule: Node, pod: Pod) -> bool:
     sources = list(rule.get("from").elements())
-    same = [selects(source.get("podSelector").value, pod.labels) and not source.get("ipBlock").exists for source in sources]
+    same = [
+        selects(source.get("podSelector").value, pod.labels) and not source.get("ipBlock").exists for source in sources
+    ]
     return bool(same) and all(same)
 
 
@@ -129,10 +135,13 @@ def _destination(rule: Node, allowed: list[float]) -> Iterable[Violation]:
             continue
         where = "everywhere" if block is None else "outside addresses"
         if not ports or any(port.get("port").number not in allowed for port in ports):
-            yield Violation(path="", message=f"a NetworkPolicy ({rule.path}) lets the model server reach {where} on any port")
+            yield Violation(
+                path="", message=f"a NetworkPolicy ({rule.path}) lets the model server reach {where} on any port"
+            )
         elif block is None or _reaches_metadata(peer):
             yield Violation(
-                path="", message=f"a NetworkPolicy ({rule.path}) lets the model server reach {where}, private networks and the "
+                path="",
+                message=f"a NetworkPolicy ({rule.path}) lets the model server reach {where}, private networks and the "
                 "cloud's metadata service included",
             )
 
@@ -141,7 +150,9 @@ def _reaches_metadata(peer: Node) -> bool:
     """Whether link-local addresses, such as 169.254.169.254, are inside the block and not excepted."""
     try:
         block: Any = ipaddress.ip_network(peer.get("ipBlock", "cidr").text or "", strict=False)
-        excepted = [ipaddress.ip_network(node.text or "", strict=False) for node in peer.get("ipBlock", "except").elements()]
+        excepted = [
+            ipaddress.ip_network(node.text or "", strict=False) for node in peer.get("ipBlock", "except").elements()
+        ]
     except ValueError:
         return True
     if block.version != 4:
@@ -164,9 +175,14 @@ RULES = (
     Rule(
         id="model-server-peers",
         title="Ports for KV transfer and distributed inference are open to peers only.",
-        why="They have no authentication, and some of them unpickle what they receive (CVE-2025-32444, CVE-2025-47277).",
+        why="They have no authentication, and some of them unpickle what they receive (CVE-2025-32444, "
+        "CVE-2025-47277).",
         fix="name the ports of each ingress rule; open internal ports to the server's own pods only",
-        sources=(f"{_ADVISORIES}GHSA-hj4w-hm2g-p6w5", f"{_ADVISORIES}GHSA-hjq4-87xh-g4fv", f"{_GUIDE}#inter-node-communication"),
+        sources=(
+            f"{_ADVISORIES}GHSA-hj4w-hm2g-p6w5",
+            f"{_ADVISORIES}GHSA-hjq4-87xh-g4fv",
+            f"{_GUIDE}#inter-node-communication",
+        ),
         controls=("owasp-llm/LLM03:2025",),
         stack_cells=_model_pods,
         checks=(_peers,),
@@ -176,7 +192,10 @@ RULES = (
         title="No Service offers ports of Ray or of the engine's internals.",
         why="Ray runs any job it is sent and has no authentication by design (CVE-2023-48022).",
         fix="remove the port from the Service",
-        sources=("https://nvd.nist.gov/vuln/detail/CVE-2023-48022", "https://docs.ray.io/en/latest/ray-security/index.html"),
+        sources=(
+            "https://nvd.nist.gov/vuln/detail/CVE-2023-48022",
+            "https://docs.ray.io/en/latest/ray-security/index.html",
+        ),
         controls=("owasp-llm/LLM03:2025",),
         cells=each_object("Service"),
         checks=(_service_ports,),
@@ -184,8 +203,10 @@ RULES = (
     Rule(
         id="model-server-egress",
         title="A model server reaches DNS, the model store and telemetry only.",
-        why="Code that came in with a model cannot send data out, nor ask the cloud's metadata service for credentials.",
-        fix="list destinations by pods, or by address blocks that except private and link-local networks, on named ports",
+        why="Code that came in with a model cannot send data out, nor ask the cloud's metadata service for "
+        "credentials.",
+        fix="list destinations by pods, or by address blocks that except private and link-local networks, on named "
+        "ports",
         sources=(
             "https://kubernetes.io/docs/concepts/services-networking/network-policies/",
             f"{_GUIDE}#1-network-isolation",
@@ -195,7 +216,8 @@ RULES = (
         checks=(_egress,),
         options={
             "ports": Option(
-                schema={"type": "array", "items": {"type": "number"}}, default=[53, 443],
+                schema={"type": "array", "items": {"type": "number"}},
+                default=[53, 443],
                 about="ports it may reach outside the cluster",
             )
         },

@@ -95,7 +95,9 @@ def _cap(name: str, what: str) -> Callable[[Container, Context], Iterable[Violat
             path = container.node.get("args").path
             yield Violation(path=path, message=f"the {what} is not capped", fix=f"add --{name}=...")
         elif limit is not None and _number(found.value) > limit:
-            yield Violation(path=found.path, message=f"the {what} may exceed {limit:g}", fix=f"lower --{name} to {limit:g}")
+            yield Violation(
+                path=found.path, message=f"the {what} may exceed {limit:g}", fix=f"lower --{name} to {limit:g}"
+            )
 
     return check
 
@@ -126,7 +128,8 @@ def _maximum(about: str) -> dict[str, Option]:
 RULES = (
     _rule(
         "trust-remote-code", "No container runs Python from a model's repository.",
-        "The model's author, or whoever takes over the account, would run code in the cluster with the server's rights.",
+        "The model's author, or whoever takes over the account, would run code in the cluster with the server's "
+        "rights.",
         "use a model that the server supports itself", _trust_remote_code,
         f"{_ADVISORIES}GHSA-7972-pg2x-xr59", f"{_ADVISORIES}GHSA-2pc9-4j83-qjmr", f"{_ADVISORIES}GHSA-8fr4-5q9j-m8gm",
         controls=("owasp-llm/LLM03:2025",), of=each_container,
@@ -178,7 +181,8 @@ RULES = (
     ),
     _rule(
         "sequence-cap", "The number of concurrent sequences of a model server is capped.",
-        "Without a cap that was chosen, a burst of requests stretches everybody's latency instead of waiting in the queue.",
+        "Without a cap that was chosen, a burst of requests stretches everybody's latency instead of waiting in the "
+        "queue.",
         "set --max-num-seqs", _cap("max-num-seqs", "number of concurrent sequences"),
         "https://docs.vllm.ai/en/stable/configuration/conserving_memory/#context-length-and-batch-size",
         controls=("owasp-llm/LLM10:2025",), options=_maximum("largest number allowed; none by default"),

@@ -1,7 +1,9 @@
-"""Which model is served, and where it comes from: an immutable revision, no public hub at run time, no pickled weights."""
+"""Which model is served, and where it comes from: an immutable revision, no public hub at run time, no pickled
+weights."""
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable
 
@@ -14,7 +16,9 @@ __all__ = ["RULES"]
 
 _COMMIT = re.compile(r"^[0-9a-f]{40}$")
 _HUB_NAME = re.compile(r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$")
-_SAFE_FORMATS = frozenset({"safetensors", "fastsafetensors", "runai_streamer", "runai_streamer_sharded", "instanttensor"})
+_SAFE_FORMATS = frozenset(
+    {"safetensors", "fastsafetensors", "runai_streamer", "runai_streamer_sharded", "instanttensor"}
+)
 _OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
 _TRUE = ("1", "true", "yes", "on")
 
@@ -25,7 +29,7 @@ def _model(container: Container) -> Argument | None:
     if found is not None:
         return Argument(text=found.value or "", path=found.path)
     words = container.arguments
-    for before, word in zip(words, words[1:], strict=False):
+    for before, word in itertools.pairwise(words):
         if before.text == "serve" and not word.flag:
             return word
     return words[0] if words and not words[0].flag and _HUB_NAME.match(words[0].text) else None
@@ -44,7 +48,8 @@ def _pinned(container: Container, context: Context) -> Iterable[Violation]:
     for name in ("revision", "tokenizer-revision", "code-revision"):
         found = container.flag(name)
         if found is None and name == "revision":
-            yield Violation(path=model.path, message="the model's revision is not given, so it is whatever `main` holds")
+            yield Violation(path=model.path, message="the model's revision is not given, so it is whatever `main` "
+            "holds")
         if found is not None and not _COMMIT.match(found.value or ""):
             yield Violation(path=found.path, message=f"--{name} is a branch or tag, not a commit of 40 hex digits")
 
@@ -68,7 +73,8 @@ def _safetensors(container: Container, context: Context) -> Iterable[Violation]:
     found = container.flag("load-format")
     if found is None:
         path = container.node.get("args").path
-        yield Violation(path=path, message="the load format is left to what the repository holds, pickled weights included")
+        yield Violation(path=path, message="the load format is left to what the repository holds, pickled weights "
+        "included")
     elif found.value not in _SAFE_FORMATS | set(context.config["formats"]):
         yield Violation(path=found.path, message="the load format admits pickled weights")
 
@@ -91,7 +97,8 @@ RULES = (
         id="model-hub",
         title="No model is downloaded from a public hub at run time.",
         why="Scaling up would depend on a foreign service, its rate limits and what it serves on that day.",
-        fix="serve from a mounted volume, an image volume or your own bucket or mirror (HF_ENDPOINT), or set HF_HUB_OFFLINE=1 "
+        fix="serve from a mounted volume, an image volume or your own bucket or mirror (HF_ENDPOINT), or set "
+        "HF_HUB_OFFLINE=1 "
         "on a filled cache",
         sources=(
             "https://huggingface.co/docs/huggingface_hub/package_reference/environment_variables#hfhuboffline",

@@ -14,11 +14,38 @@ from ._rule import Check, Context, Option, Rule, Violation, each_pod
 __all__ = ["RULES", "VERSION", "annotate", "relaxed_for_user_namespace", "security_contexts"]
 
 CAPABILITIES = frozenset(
-    ["AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD", "NET_BIND_SERVICE", "SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYS_CHROOT"]
+    [
+        "AUDIT_WRITE",
+        "CHOWN",
+        "DAC_OVERRIDE",
+        "FOWNER",
+        "FSETID",
+        "KILL",
+        "MKNOD",
+        "NET_BIND_SERVICE",
+        "SETFCAP",
+        "SETGID",
+        "SETPCAP",
+        "SETUID",
+        "SYS_CHROOT",
+    ]
 )
 _SELINUX_TYPES = frozenset({"", "container_t", "container_init_t", "container_kvm_t", "container_engine_t"})
 _SYSCTLS = frozenset(
-    ["kernel.shm_rmid_forced", "net.ipv4.ip_local_port_range", "net.ipv4.tcp_syncookies", "net.ipv4.ping_group_range", "net.ipv4.ip_unprivileged_port_start", "net.ipv4.ip_local_reserved_ports", "net.ipv4.tcp_keepalive_time", "net.ipv4.tcp_fin_timeout", "net.ipv4.tcp_keepalive_intvl", "net.ipv4.tcp_keepalive_probes", "net.ipv4.tcp_rmem", "net.ipv4.tcp_wmem"]
+    [
+        "kernel.shm_rmid_forced",
+        "net.ipv4.ip_local_port_range",
+        "net.ipv4.tcp_syncookies",
+        "net.ipv4.ping_group_range",
+        "net.ipv4.ip_unprivileged_port_start",
+        "net.ipv4.ip_local_reserved_ports",
+        "net.ipv4.tcp_keepalive_time",
+        "net.ipv4.tcp_fin_timeout",
+        "net.ipv4.tcp_keepalive_intvl",
+        "net.ipv4.tcp_keepalive_probes",
+        "net.ipv4.tcp_rmem",
+        "net.ipv4.tcp_wmem",
+    ]
 )
 _APPARMOR = "container.apparmor.security.beta.kubernetes.io/"
 _PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
@@ -26,7 +53,8 @@ _PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
 VERSION = Option(
     schema={"type": "string", "enum": ["1.34", "1.35", "1.36"]},
     default="1.34",
-    about="the Kubernetes release whose standard applies; from 1.35 pods in a user namespace (hostUsers: false) may run "
+    about="the Kubernetes release whose standard applies; from 1.35 pods in a user namespace (hostUsers: false) may "
+    "run "
     "as root inside it",
 )
 
@@ -36,7 +64,9 @@ def annotate(level: str, control: str, check: Check) -> Check:
 
     def named(pod: Pod, context: Context) -> Iterator[Violation]:
         for violation in check(pod, context):
-            yield Violation(path=violation.path, message=violation.message, fix=violation.fix, control=f"pss/{level}/{control}")
+            yield Violation(
+                path=violation.path, message=violation.message, fix=violation.fix, control=f"pss/{level}/{control}"
+            )
 
     named.__name__ = control
     return named
@@ -63,7 +93,9 @@ def _host_namespaces(pod: Pod, context: Context) -> Iterable[Violation]:
     for field in ("hostNetwork", "hostPID", "hostIPC"):
         node = pod.spec.get(field)
         if node.flag:
-            yield Violation(path=node.path, message=f"the pod shares the node's namespace ({field})", fix=f"remove {field}")
+            yield Violation(
+                path=node.path, message=f"the pod shares the node's namespace ({field})", fix=f"remove {field}"
+            )
 
 
 def _privileged(pod: Pod, context: Context) -> Iterable[Violation]:
@@ -77,7 +109,8 @@ def _capabilities(pod: Pod, context: Context) -> Iterable[Violation]:
     for container in pod.containers:
         for node in container.security.get("capabilities", "add").elements():
             yield from _forbid(
-                node, lambda node: node.text in CAPABILITIES, "a capability beyond the container runtime's default is added"
+                node, lambda node: node.text in CAPABILITIES, "a capability beyond the container runtime's default "
+                "is added"
             )
 
 
@@ -110,12 +143,15 @@ def _app_armor(pod: Pod, context: Context) -> Iterable[Violation]:
     for security in security_contexts(pod):
         profile = security.get("appArmorProfile")
         if profile.exists and profile.get("type").text not in ("RuntimeDefault", "Localhost"):
-            yield Violation(path=profile.get("type").path, message="the AppArmor profile is neither RuntimeDefault nor Localhost")
+            yield Violation(
+                path=profile.get("type").path, message="the AppArmor profile is neither RuntimeDefault nor Localhost"
+            )
     for key, value in pod.template.get("metadata", "annotations").items():
         if key.startswith(_APPARMOR):
             text = value.text or ""
             if text and text != "runtime/default" and not text.startswith("localhost/"):
-                yield Violation(path=value.path, message="the AppArmor annotation is neither runtime/default nor localhost")
+                yield Violation(path=value.path, message="the AppArmor annotation is neither runtime/default nor "
+                "localhost")
 
 
 def _selinux(pod: Pod, context: Context) -> Iterable[Violation]:
@@ -138,7 +174,9 @@ def proc_mount(pod: Pod, context: Context) -> Iterable[Violation]:
     """Unmasked /proc in any container."""
     for container in pod.containers:
         yield from _forbid(
-            container.security.get("procMount"), lambda node: node.text == "Default", "the container's /proc is unmasked"
+            container.security.get("procMount"),
+            lambda node: node.text == "Default",
+            "the container's /proc is unmasked",
         )
 
 
@@ -146,7 +184,9 @@ def _seccomp(pod: Pod, context: Context) -> Iterable[Violation]:
     for security in security_contexts(pod):
         profile = security.get("seccompProfile")
         if profile.exists and profile.get("type").text not in ("RuntimeDefault", "Localhost"):
-            yield Violation(path=profile.get("type").path, message="the seccomp profile is neither RuntimeDefault nor Localhost")
+            yield Violation(
+                path=profile.get("type").path, message="the seccomp profile is neither RuntimeDefault nor Localhost"
+            )
 
 
 def _sysctls(pod: Pod, context: Context) -> Iterable[Violation]:

@@ -41,7 +41,9 @@ def _capabilities(pod: Pod, context: Context) -> Iterable[Violation]:
         for node in capabilities.get("add").elements():
             if node.text != "NET_BIND_SERVICE":
                 yield Violation(
-                    path=node.path, message="a capability other than NET_BIND_SERVICE is added", fix="remove it from `add`"
+                    path=node.path,
+                    message="a capability other than NET_BIND_SERVICE is added",
+                    fix="remove it from `add`",
                 )
 
 
@@ -78,7 +80,9 @@ def _seccomp(pod: Pod, context: Context) -> Iterable[Violation]:
         profile = container.security.get("seccompProfile")
         effective = profile if profile.exists else of_pod
         if effective.get("type").text not in _PROFILES:
-            yield Violation(path=profile.get("type").path, message="the container's system calls are not filtered", fix=fix)
+            yield Violation(
+                path=profile.get("type").path, message="the container's system calls are not filtered", fix=fix
+            )
 
 
 def _volumes(pod: Pod, context: Context) -> Iterable[Violation]:

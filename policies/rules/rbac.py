@@ -45,7 +45,9 @@ def _is_exec(rule: Node) -> bool:
     if not {"", "*"} & set(_texts(rule, "apiGroups")):
         return False
     resources = {"pods/exec", "pods/attach", "pods/*", "*", "*/exec", "*/attach", "*/*"}
-    return bool(resources & set(_texts(rule, "resources"))) and bool({"create", "get", "*"} & set(_texts(rule, "verbs")))
+    return bool(resources & set(_texts(rule, "resources"))) and bool(
+        {"create", "get", "*"} & set(_texts(rule, "verbs"))
+    )
 
 
 def _rules(found: KubeObject) -> Iterator[Node]:

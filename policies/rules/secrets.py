@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable, Iterator
 
@@ -13,14 +14,50 @@ __all__ = ["RULES", "is_secret_name"]
 
 # A whole word of the name, so that MAX_TOKENS, TOKENIZERS_PARALLELISM and SECRETARY are no secrets.
 _WORDS = frozenset(
-    ["password", "passwd", "pwd", "passphrase", "secret", "secrets", "token", "bearer", "credential", "credentials", "apikey", "apikeys", "apitoken", "authkey", "privatekey", "secretkey", "accesskey"]
+    [
+        "password",
+        "passwd",
+        "pwd",
+        "passphrase",
+        "secret",
+        "secrets",
+        "token",
+        "bearer",
+        "credential",
+        "credentials",
+        "apikey",
+        "apikeys",
+        "apitoken",
+        "authkey",
+        "privatekey",
+        "secretkey",
+        "accesskey",
+    ]
 )
 _PAIRS = frozenset(
     {("api", "key"), ("api", "keys"), ("access", "key"), ("private", "key"), ("secret", "key"), ("auth", "key"),
      ("encryption", "key"), ("signing", "key"), ("account", "key"), ("license", "key"), ("key", "content")}
 )
 # Names of places and settings rather than of the secret itself.
-_NOT_ITSELF = frozenset(["file", "path", "dir", "directory", "name", "ref", "id", "url", "uri", "type", "enabled", "limit", "count", "ttl", "expiry"])
+_NOT_ITSELF = frozenset(
+    [
+        "file",
+        "path",
+        "dir",
+        "directory",
+        "name",
+        "ref",
+        "id",
+        "url",
+        "uri",
+        "type",
+        "enabled",
+        "limit",
+        "count",
+        "ttl",
+        "expiry",
+    ]
+)
 _VALUE = re.compile(
     r"-BEGIN\s+[A-Z ]*PRIVATE KEY-|\bA(?:KIA|SIA)[0-9A-Z]{16}\b|\bhf_[A-Za-z0-9]{30,}|\bsk-[A-Za-z0-9_-]{20,}"
     r"|\bgh[pousr]_[A-Za-z0-9]{30,}|\bgithub_pat_\w{30,}|\bglpat-[\w-]{20,}|\bxox[abprs]-[\w-]{10,}|\bAIza[\w-]{35}"
@@ -39,7 +76,7 @@ def is_secret_name(name: str) -> bool:
         return True
     if words[0] == "azure" and words[-1] == "key":
         return True
-    return any(pair in _PAIRS for pair in zip(words, words[1:], strict=False))
+    return any(pair in _PAIRS for pair in itertools.pairwise(words))
 
 
 def _literal(name: str, value: Node) -> str:
@@ -61,14 +98,11 @@ def _environment(container: Container, context: Context) -> Iterable[Violation]:
 
 def _command_line(container: Container, context: Context) -> Iterator[Violation]:
     for argument in container.arguments:
-        if argument.flag and argument.value is not None and argument.value != "":
-            if is_secret_name(argument.flag) and not argument.value.startswith(("$", "/")):
-                yield Violation(
-                    path=argument.path,
-                    message=f"command line: `--{argument.flag}` is given a secret in plain, which every process list shows",
-                )
-                continue
-        if _VALUE.search(argument.text):
+        value = argument.value or ""
+        if argument.flag and value and is_secret_name(argument.flag) and not value.startswith(("$", "/")):
+            message = "command line: a secret is given in plain, which every process list shows"
+            yield Violation(path=argument.path, message=message)
+        elif _VALUE.search(argument.text):
             yield Violation(path=argument.path, message="command line: an argument has the form of a secret")
 
 
@@ -82,7 +116,8 @@ RULES = (
     Rule(
         id="literal-secret",
         title="No secret stands in plain text in a container's environment or command line.",
-        why="Whoever may read a Deployment, a process list or the state file would hold the model hub's token or the API keys.",
+        why="Whoever may read a Deployment, a process list or the state file would hold the model hub's token or the "
+        "API keys.",
         fix="put the value into a Secret and refer to it by valueFrom.secretKeyRef or a mounted file",
         sources=(
             "https://kubernetes.io/docs/concepts/configuration/secret/",

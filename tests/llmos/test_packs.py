@@ -56,7 +56,10 @@ def test_control_is_the_upstream_name(pack: Pack) -> None:
 
 def test_stack_rules_name_their_object(pack: Pack) -> None:
     findings = pack.evaluate([deployment("one"), deployment("two")])
-    assert {finding.object for finding in of(findings, "disruption-budget")} == {"Deployment/ns/one", "Deployment/ns/two"}
+    assert {finding.object for finding in of(findings, "disruption-budget")} == {
+        "Deployment/ns/one",
+        "Deployment/ns/two",
+    }
 
 
 def test_unknown_is_advisory_at_preview_and_mandatory_at_up(pack: Pack) -> None:

@@ -17,19 +17,35 @@ def _grant(**rule: list[str]) -> list:
 
 
 def _iam(**statement: object) -> list:
-    document = {"Statement": [{"Effect": "Allow", "Action": ["s3:GetObject"], "Resource": "arn:aws:s3:::x/*", **statement}]}
+    document = {
+        "Statement": [{"Effect": "Allow", "Action": ["s3:GetObject"], "Resource": "arn:aws:s3:::x/*", **statement}]
+    }
     return [("pull", "policy", json.dumps(document))]
 
 
 _RELEASE = {"type": "kubernetes:helm.sh/v3:Release", "name": "keda", "properties": {"chart": "keda"}}
 
 FAIL = [
-    ("service-account-token", [(APP, f"{POD}.automountServiceAccountToken", True)], f"{POD}.automountServiceAccountToken", {}),
-    ("service-account-token", [(APP, f"{POD}.automountServiceAccountToken", DELETE)], f"{POD}.automountServiceAccountToken", {}),
+    (
+        "service-account-token",
+        [(APP, f"{POD}.automountServiceAccountToken", True)],
+        f"{POD}.automountServiceAccountToken",
+        {},
+    ),
+    (
+        "service-account-token",
+        [(APP, f"{POD}.automountServiceAccountToken", DELETE)],
+        f"{POD}.automountServiceAccountToken",
+        {},
+    ),
     ("service-account", [(APP, f"{POD}.serviceAccountName", "default")], f"{POD}.serviceAccountName", {}),
     ("service-account", [(APP, f"{POD}.serviceAccountName", DELETE)], f"{POD}.serviceAccountName", {}),
-    ("service-account-field", [(APP, f"{POD}.serviceAccountName", DELETE), (APP, f"{POD}.serviceAccount", "app")],
-     f"{POD}.serviceAccount", {}),
+    (
+        "service-account-field",
+        [(APP, f"{POD}.serviceAccountName", DELETE), (APP, f"{POD}.serviceAccount", "app")],
+        f"{POD}.serviceAccount",
+        {},
+    ),
     ("default-namespace", [(APP, "metadata.namespace", "default")], "metadata.namespace", {}),
     ("default-namespace", [("Service/app", "metadata.namespace", DELETE)], "metadata.namespace", {}),
     ("network-default-deny", [("NetworkPolicy/default-deny", "", DELETE)], "", {}),
@@ -56,7 +72,12 @@ FAIL = [
     ("rbac-pod-exec", _grant(resources=["pods/attach"], verbs=["get"]), _RULE, {}),
     ("rbac-secrets", _grant(resources=["secrets"], verbs=["list"]), _RULE, {}),
     ("rbac-create-pods", _grant(resources=["deployments"], verbs=["create"]), _RULE, {}),
-    ("rbac-admin-binding", [("RoleBinding/reader", "roleRef", {"kind": "ClusterRole", "name": "cluster-admin"})], "roleRef", {}),
+    (
+        "rbac-admin-binding",
+        [("RoleBinding/reader", "roleRef", {"kind": "ClusterRole", "name": "cluster-admin"})],
+        "roleRef",
+        {},
+    ),
     ("rbac-admin-binding", _grant(apiGroups=["*"], resources=["*"], verbs=["*"]), "roleRef", {}),
     ("rbac-exec-binding", [("RoleBinding/reader", "roleRef", {"kind": "ClusterRole", "name": "edit"})], "roleRef", {}),
     ("rbac-exec-binding", [("RoleBinding/reader", "roleRef.name", "elsewhere")], "roleRef", {}),
@@ -68,20 +89,37 @@ FAIL = [
     ("public-rate", [("Ingress/app", "metadata.annotations", {})], "spec", {}),
     ("opaque-release", [("keda", "", _RELEASE)], "", {}),
     ("ecr-immutable-tags", [("images", "imageTagMutability", "MUTABLE")], "imageTagMutability", {}),
-    ("ecr-scan-on-push", [("images", "imageScanningConfiguration", DELETE)], "imageScanningConfiguration.scanOnPush", {}),
+    (
+        "ecr-scan-on-push",
+        [("images", "imageScanningConfiguration", DELETE)],
+        "imageScanningConfiguration.scanOnPush",
+        {},
+    ),
     ("ecr-encryption", [("images", "encryptionConfigurations", [])], "encryptionConfigurations", {}),
     ("eks-endpoint", [("cluster", "vpcConfig.endpointPublicAccess", True)], "vpcConfig.publicAccessCidrs", {}),
     ("eks-endpoint", [("cluster", "vpcConfig.endpointPrivateAccess", False)], "vpcConfig.endpointPrivateAccess", {}),
     ("eks-secrets-encryption", [("cluster", "encryptionConfig", DELETE)], "encryptionConfig", {}),
     ("eks-audit-logs", [("cluster", "enabledClusterLogTypes", ["api"])], "enabledClusterLogTypes", {}),
     ("imds-hop-limit", [("nodes", "metadataOptions.httpTokens", "optional")], "metadataOptions.httpTokens", {}),
-    ("imds-hop-limit", [("nodes", "metadataOptions.httpPutResponseHopLimit", DELETE)],
-     "metadataOptions.httpPutResponseHopLimit", {}),
-    ("imds-hop-limit", [("EC2NodeClass/gpu", "spec.metadataOptions.httpPutResponseHopLimit", 2)],
-     "spec.metadataOptions.httpPutResponseHopLimit", {}),
+    (
+        "imds-hop-limit",
+        [("nodes", "metadataOptions.httpPutResponseHopLimit", DELETE)],
+        "metadataOptions.httpPutResponseHopLimit",
+        {},
+    ),
+    (
+        "imds-hop-limit",
+        [("EC2NodeClass/gpu", "spec.metadataOptions.httpPutResponseHopLimit", 2)],
+        "spec.metadataOptions.httpPutResponseHopLimit",
+        {},
+    ),
     ("encrypted-volumes", [("nodes", "blockDeviceMappings[0].ebs", {})], "blockDeviceMappings[0].ebs.encrypted", {}),
-    ("encrypted-volumes", [("EC2NodeClass/gpu", "spec.blockDeviceMappings[0].ebs.encrypted", False)],
-     "spec.blockDeviceMappings[0].ebs.encrypted", {}),
+    (
+        "encrypted-volumes",
+        [("EC2NodeClass/gpu", "spec.blockDeviceMappings[0].ebs.encrypted", False)],
+        "spec.blockDeviceMappings[0].ebs.encrypted",
+        {},
+    ),
     ("gpu-instance-types", [("nodes", "instanceType", "p5.48xlarge")], "instanceType", {"types": ["g6.*"]}),
     ("gpu-instance-types", [], "spec.template.spec.requirements[0].values[0]", {"types": ["g6.xlarge"]}),
     ("iam-wildcards", _iam(Action="*"), "policy: Statement[0]", {}),
@@ -102,19 +140,48 @@ PASS = [
     ("replica-minimum", [(APP, "spec.replicas", 1)], {}),
     ("network-isolation", [("NetworkPolicy/chat", "", DELETE)], {}),
     ("disruption-budget-range", [("PodDisruptionBudget/app", "spec.minAvailable", 3)], {}),
-    ("topology-spread", [(APP, f"{POD}.topologySpreadConstraints", []), (APP, f"{POD}.affinity.podAntiAffinity", {"x": [{}]})], {}),
+    (
+        "topology-spread",
+        [(APP, f"{POD}.topologySpreadConstraints", []), (APP, f"{POD}.affinity.podAntiAffinity", {"x": [{}]})],
+        {},
+    ),
     ("rbac-secrets", _grant(resources=["secrets"], resourceNames=["mine"]), {}),
     ("rbac-wildcard", [*_grant(verbs=["*"]), ("Role/reader", "metadata.name", "system:x")], {}),
     ("rbac-exec-binding", [("RoleBinding/reader", "roleRef", {"kind": "ClusterRole", "name": "view"})], {}),
     ("public-authentication", [("Service/app", "spec.type", "LoadBalancer")], {}),
-    ("public-authentication", [*_OPEN, ("Ingress/app", 'metadata.annotations["nginx.ingress.kubernetes.io/auth-url"]', "x")], {}),
-    ("public-tls", [("Service/app", "spec.type", "LoadBalancer"), ("Service/app", "metadata.annotations",
-                    {"service.beta.kubernetes.io/aws-load-balancer-scheme": "internal"})], {}),
-    ("eks-endpoint", [("cluster", "vpcConfig.endpointPublicAccess", True), ("cluster", "vpcConfig.publicAccessCidrs", ["10.0.0.0/8"])], {}),
+    (
+        "public-authentication",
+        [*_OPEN, ("Ingress/app", 'metadata.annotations["nginx.ingress.kubernetes.io/auth-url"]', "x")],
+        {},
+    ),
+    (
+        "public-tls",
+        [
+            ("Service/app", "spec.type", "LoadBalancer"),
+            (
+                "Service/app",
+                "metadata.annotations",
+                {"service.beta.kubernetes.io/aws-load-balancer-scheme": "internal"},
+            ),
+        ],
+        {},
+    ),
+    (
+        "eks-endpoint",
+        [
+            ("cluster", "vpcConfig.endpointPublicAccess", True),
+            ("cluster", "vpcConfig.publicAccessCidrs", ["10.0.0.0/8"]),
+        ],
+        {},
+    ),
     ("imds-hop-limit", [("EC2NodeClass/gpu", "spec.metadataOptions", DELETE)], {}),
     ("gpu-instance-types", [("nodes", "instanceType", "m7i.large")], {"types": ["g6.*"]}),
     ("iam-wildcards", _iam(Action=["ec2:DescribeInstances"], Resource="*"), {}),
-    ("security-group-world", [("ingress", "ingress[0].cidrBlocks", ["10.0.0.0/8"]), ("ingress", "ingress[0].fromPort", 22)], {}),
+    (
+        "security-group-world",
+        [("ingress", "ingress[0].cidrBlocks", ["10.0.0.0/8"]), ("ingress", "ingress[0].fromPort", 22)],
+        {},
+    ),
 ]
 
 UNKNOWN_AT = [

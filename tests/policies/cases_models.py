@@ -26,8 +26,12 @@ def _hub(*words: str) -> list:
 _COMMIT = "b968826d9c46dd6066d109eabc6255188de91218"
 _PORTS = "spec.ports[0]"
 STACK = {
-    "type": "llmagentos:components:LlmStack", "name": "dev",
-    "properties": {"environment": "dev", "budget": {"usdPerMonth": 100, "gpus": 2, "memoryGib": 8, "file": "Pulumi.dev.yaml"}},
+    "type": "llmagentos:components:LlmStack",
+    "name": "dev",
+    "properties": {
+        "environment": "dev",
+        "budget": {"usdPerMonth": 100, "gpus": 2, "memoryGib": 8, "file": "Pulumi.dev.yaml"},
+    },
 }
 
 # (rule, edits, path of the finding, settings)
@@ -35,7 +39,12 @@ FAIL = [
     ("trust-remote-code", _arg("--trust-remote-code"), f"{C}.args[7]", {}),
     ("trust-remote-code", _arg("--trust_remote_code=true"), f"{C}.args[7]", {}),
     ("trust-remote-code", _set("HF_TRUST_REMOTE_CODE", "True"), f"{_ENV}.value", {}),
-    ("trust-remote-code", [(CHAT, f"{C}.command", ["sh", "-c", "vllm serve /m --trust-remote-code"])], f"{C}.command[2]", {}),
+    (
+        "trust-remote-code",
+        [(CHAT, f"{C}.command", ["sh", "-c", "vllm serve /m --trust-remote-code"])],
+        f"{C}.command[2]",
+        {},
+    ),
     ("vllm-version", [(CHAT, f"{C}.image", _IMAGE.format("v0.17.1"))], f"{C}.image", {}),
     ("vllm-version", [(CHAT, f"{C}.image", _IMAGE.format("latest"))], f"{C}.image", {}),
     ("vllm-version", [(CHAT, f"{C}.image", _IMAGE.format("v0.28.0"))], f"{C}.image", {"minimum": "0.30"}),
@@ -54,25 +63,43 @@ FAIL = [
     ("model-revision", _hub("--revision=main"), f"{C}.args[7]", {}),
     ("model-revision", _hub("--revision", _COMMIT, "--tokenizer-revision=v1"), f"{C}.args[9]", {}),
     ("model-hub", _hub(), f"{C}.args[0]", {}),
-    ("model-hub", [(CHAT, f"{C}.command", ["vllm", "serve", "Qwen/Qwen3-8B"]), (CHAT, f"{C}.args[0]", "--port=1")],
-     f"{C}.command[2]", {}),
+    (
+        "model-hub",
+        [(CHAT, f"{C}.command", ["vllm", "serve", "Qwen/Qwen3-8B"]), (CHAT, f"{C}.args[0]", "--port=1")],
+        f"{C}.command[2]",
+        {},
+    ),
     ("model-safetensors", [(CHAT, f"{C}.args[1]", "--load-format=auto")], f"{C}.args[1]", {}),
     ("model-safetensors", [(CHAT, f"{C}.args[1]", "--port=8000")], f"{C}.args", {}),
     ("gpu-parallelism", [(CHAT, f"{C}.args[4]", "--tensor-parallel-size=4")], f"{C}.args[4]", {}),
     ("gpu-parallelism", [(CHAT, f"{C}.args[6]", "1")], f"{C}.args[4]", {}),
     ("gpu-parallelism", [(CHAT, f"{C}.resources", {})], f"{C}.args[4]", {}),
     ("gpu-parallelism", _arg("--data-parallel-size=2"), f"{C}.args[4]", {}),
-    ("gpu-request", [(CHAT, f'{C}.resources.requests["nvidia.com/gpu"]', "2")],
-     f'{C}.resources.requests["nvidia.com/gpu"]', {}),
+    (
+        "gpu-request",
+        [(CHAT, f'{C}.resources.requests["nvidia.com/gpu"]', "2")],
+        f'{C}.resources.requests["nvidia.com/gpu"]',
+        {},
+    ),
     ("gpu-override", _set("NVIDIA_VISIBLE_DEVICES", "all"), _ENV, {}),
     ("gpu-override", _set("LD_PRELOAD", "/tmp/x.so"), _ENV, {}),
     ("gpu-rollout", [(CHAT, "spec.strategy.rollingUpdate", {"maxSurge": 1, "maxUnavailable": 0})], "spec.strategy", {}),
-    ("gpu-rollout", [(CHAT, "spec.strategy.rollingUpdate", {"maxSurge": "25%", "maxUnavailable": 0})], "spec.strategy", {}),
+    (
+        "gpu-rollout",
+        [(CHAT, "spec.strategy.rollingUpdate", {"maxSurge": "25%", "maxUnavailable": 0})],
+        "spec.strategy",
+        {},
+    ),
     ("model-server-private", [("NetworkPolicy/chat", "spec.ingress[0].from", [])], "", {}),
     ("model-server-private", [("NetworkPolicy/chat", "spec.ingress[0].from[0]", {"namespaceSelector": {}})], "", {}),
     ("model-server-private", [("NetworkPolicy/chat", "", DELETE), ("NetworkPolicy/default-deny", "", DELETE)], "", {}),
     ("model-server-private", [("Service/chat", "spec.type", "NodePort")], "", {}),
-    ("model-server-peers", [("NetworkPolicy/chat", "spec.ingress[0].ports[0]", {"port": 29000, "endPort": 30000})], "", {}),
+    (
+        "model-server-peers",
+        [("NetworkPolicy/chat", "spec.ingress[0].ports[0]", {"port": 29000, "endPort": 30000})],
+        "",
+        {},
+    ),
     ("model-server-peers", [("NetworkPolicy/chat", "spec.ingress[0].ports", DELETE)], "", {}),
     ("internal-port-service", [("Service/chat", f"{_PORTS}.port", 8265)], _PORTS, {}),
     ("internal-port-service", [("Service/chat", f"{_PORTS}.targetPort", "gcs-server")], _PORTS, {}),
@@ -84,10 +111,18 @@ FAIL = [
     ("monthly-cost", [], "", {"usd_per_month": 1000}),
     ("monthly-cost", [], "", {"namespaces": {"assistant": {"usd_per_month": 1000}}}),
     ("monthly-cost", [("LlmStack", "", STACK)], "", {"usd_per_month": 100000}),
-    ("monthly-cost", [(CHAT, f"{POD}.nodeSelector", {"node.kubernetes.io/instance-type": "x9.mega"})],
-     f'{POD}.nodeSelector["node.kubernetes.io/instance-type"]', {"usd_per_month": 100000}),
-    ("monthly-cost", [(CHAT, f"{POD}.nodeSelector", DELETE), ("NodePool/gpu", "", DELETE)], f"{POD}.nodeSelector",
-     {"usd_per_month": 100000}),
+    (
+        "monthly-cost",
+        [(CHAT, f"{POD}.nodeSelector", {"node.kubernetes.io/instance-type": "x9.mega"})],
+        f'{POD}.nodeSelector["node.kubernetes.io/instance-type"]',
+        {"usd_per_month": 100000},
+    ),
+    (
+        "monthly-cost",
+        [(CHAT, f"{POD}.nodeSelector", DELETE), ("NodePool/gpu", "", DELETE)],
+        f"{POD}.nodeSelector",
+        {"usd_per_month": 100000},
+    ),
     ("gpu-count", [], "", {"gpus": 7}),
     ("gpu-count", [("NodePool/gpu", "spec.limits", {"nvidia.com/gpu": "9"})], "", {"gpus": 8}),
     ("gpu-count", [("NodePool/gpu", "spec.limits", {})], "", {"gpus": 100}),
@@ -122,9 +157,21 @@ PASS = [
 
 # (rule, resource, path, settings)
 UNKNOWN_AT = [
-    *((rule, CHAT, f"{C}.args", {}) for rule in (
-        "trust-remote-code", "dev-mode", "prompt-logging", "media-domains", "context-cap", "sequence-cap", "model-revision",
-        "model-hub", "model-safetensors", "gpu-parallelism")),
+    *(
+        (rule, CHAT, f"{C}.args", {})
+        for rule in (
+            "trust-remote-code",
+            "dev-mode",
+            "prompt-logging",
+            "media-domains",
+            "context-cap",
+            "sequence-cap",
+            "model-revision",
+            "model-hub",
+            "model-safetensors",
+            "gpu-parallelism",
+        )
+    ),
     ("vllm-version", CHAT, f"{C}.image", {}),
     ("runtime-lora", CHAT, f"{C}.env", {}),
     ("gpu-request", CHAT, f'{C}.resources.requests["nvidia.com/gpu"]', {}),

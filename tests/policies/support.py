@@ -44,7 +44,8 @@ def _documents() -> tuple[dict[str, Any], ...]:
 
 
 def good_stack() -> dict[str, dict[str, Any]]:
-    """The good stack's resources by name: ``Kind/name`` for Kubernetes, the logical name for the rest; safe to change."""
+    """The good stack's resources by name: ``Kind/name`` for Kubernetes, the logical name for the rest; safe to
+    change."""
     found = {}
     for document in copy.deepcopy(_documents()):
         name = document["name"] if "type" in document else f"{document['kind']}/{document['metadata']['name']}"
@@ -78,10 +79,7 @@ def edited(*edits: tuple[str, str, Any]) -> dict[str, dict[str, Any]]:
 def _set(holder: Any, path: str, value: Any) -> None:
     keys = [int(index) if index else quoted or plain for quoted, index, plain in _STEP.findall(path)]
     for key in keys[:-1]:
-        if isinstance(holder, dict):
-            holder = holder.setdefault(key, {})
-        else:
-            holder = holder[key]
+        holder = holder.setdefault(key, {}) if isinstance(holder, dict) else holder[key]
     if value is DELETE:
         del holder[keys[-1]]
     elif isinstance(holder, list) and keys[-1] == len(holder):

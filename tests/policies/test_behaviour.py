@@ -33,7 +33,9 @@ def _works(found: KubeObject, context: Context) -> Iterable[Violation]:
 
 
 def test_a_rule_that_raises_is_its_own_finding() -> None:
-    rule = Rule(id="x", title="t", why="w", fix="f", sources=("s",), checks=(_breaks, _works), cells=each_object("Service"))
+    rule = Rule(
+        id="x", title="t", why="w", fix="f", sources=("s",), checks=(_breaks, _works), cells=each_object("Service")
+    )
     found = resource("Service/app", good_stack()["Service/app"])
     outcome = evaluate(rule, resource=found, stack=Stack(resources=(found,)), config={})
     first, second = (text for text, _ in outcome.reports)
@@ -43,7 +45,8 @@ def test_a_rule_that_raises_is_its_own_finding() -> None:
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
 def test_values_are_never_printed(rule: Rule) -> None:
-    """Every text that is not a name or selector is replaced by a canary, each in turn of two forms that rules react to."""
+    """Every text that is not a name or selector is replaced by a canary, each in turn of two forms that rules react
+    to."""
     for canary in ("canary7", "sk-canary7canary7canary7canary7"):
         stack = {name: _poisoned(document, canary) for name, document in good_stack().items()}
         found = ask(rule.id, stack, _strict(rule))
@@ -68,8 +71,8 @@ def test_an_unknown_resource_breaks_no_rule(rule: Rule) -> None:
     """Whatever is unknown, a rule neither raises nor takes it for a violation of anything but a budget."""
     stack = good_stack()
     for name in stack:
-        for document in _each_field_unknown(stack[name]):
-            found = ask(rule.id, {**stack, name: document} if rule.stack_cells else {name: document})
+        for changed in _each_field_unknown(stack[name]):
+            found = ask(rule.id, {**stack, name: changed} if rule.stack_cells else {name: changed})
             assert not [text for _, _, text in found.rows if "the rule itself failed" in text]
 
 
