@@ -107,7 +107,7 @@ class Daemon:
 
         Returns False when nothing of ours was running. 20 s by default: a Docker engine allows its containers 15.
         """
-        if not self.state_dir.is_dir():
+        if not self._record.is_file():
             return False
         with locked(self.state_dir / f"{self.name}.lock"):
             pid = self.pid

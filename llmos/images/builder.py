@@ -60,7 +60,7 @@ def failing_step(said: str) -> tuple[str, list[str]] | None:
         solved = re.search(r"^(?:ERROR: )?failed to (?:solve|build).*?: (.+)$", said, re.MULTILINE)
         return ("reading the Dockerfile", [solved[1]]) if solved else None
     number, error = failed.groups()
-    title = re.search(rf"^#{number} (\[.+)$", said, re.MULTILINE)
+    title = re.search(rf"^#{number} (?!sha256:|ERROR: |[\d.]+ )(.+)$", said, re.MULTILINE)
     printed = re.findall(rf"^#{number} [\d.]+ (.+)$", said, re.MULTILINE)
     return title[1] if title else f"step {number}", [*printed[-8:], error]
 
@@ -98,8 +98,8 @@ def _failure(recipe: Recipe, said: str) -> UserFault | EnvironmentFault:
         return EnvironmentFault(Fault(what=f"the build did not start:\n    {last}", where=recipe.where, fix=fix))
     title, printed = failed
     what = "\n    ".join([f"the build failed at `{title}`:", *printed])
-    if title.startswith("[internal] load metadata for"):
-        fix = "name a base image that this machine can pull; `ARG BASE_IMAGE=python:…` is provided where it cannot"
+    if title.startswith(("[internal] load metadata for", "resolve image config for")):
+        fix = "name an image that this machine can pull; `ARG BASE_IMAGE=python:…` is provided even where it cannot"
         return EnvironmentFault(Fault(what=what, where=recipe.where, fix=fix))
     fix = f"correct {recipe.dockerfile}, or what this step needs, then run the command again"
     return UserFault(Fault(what=what, where=recipe.where, fix=fix))

@@ -28,6 +28,8 @@ __all__ = ["host", "program", "running", "start", "stop"]
 _WHERE = "Docker engine of our own"
 # The kernel allows 107 bytes for the path of a socket; /run/containerd/containerd-debug.sock takes 37 of them.
 _LONGEST_FOLDER = 70
+# Without it the build cache only ever grows.
+_CONFIGURATION = {"builder": {"gc": {"enabled": True, "defaultKeepStorage": "10GB"}}}
 _ADMIN_PATH = os.pathsep.join(("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"))
 
 
@@ -55,8 +57,8 @@ def start(*, install: bool) -> None:
         packages.ensure(["iproute2"], install=install, why="the network bridge of our Docker engine")
     folder = _folder()
     folder.mkdir(parents=True, exist_ok=True)
-    # An empty configuration of its own: the machine's daemon.json may contradict what is set here.
-    (folder / "daemon.json").write_text("{}\n", encoding="utf-8")
+    # A configuration of its own: the machine's daemon.json may contradict the options below.
+    (folder / "daemon.json").write_text(json.dumps(_CONFIGURATION), encoding="utf-8")
     daemon = _daemon()
     with locked(folder / "engine.lock"):
         if not daemon.running():

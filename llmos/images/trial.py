@@ -7,7 +7,7 @@ what it may do; it is published on loopback and belongs to the stack: `destroy` 
 from __future__ import annotations
 
 import hashlib
-import http
+import http.client
 import json
 import os
 import tempfile
@@ -15,12 +15,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from llmos.cluster import ports
-from llmos.console import step
+from llmos.console import step, warn
 from llmos.daemons import wait_until
 from llmos.images.engine import Engine, ensure_engine, find_engine
 from llmos.images.registry_client import DIRECT
 from llmos.paths import cache_dir
-from planner.faults import Fault, UserFault
+from planner.faults import EnvironmentFault, Fault, UserFault
 
 __all__ = ["ensure_running", "remove", "remove_all", "running"]
 
@@ -96,11 +96,16 @@ def running(stack: str) -> dict[str, str]:
 def remove(stack: str) -> list[str]:
     """Remove all containers of a stack, running or not, and return the names of their applications.
 
-    An engine of our own that was stopped meanwhile is started once more, because it still holds them.
+    An engine of our own that was stopped meanwhile is started once more, because it still holds them. Where no engine
+    can be had any more, that is a warning: nothing of them runs then, and the rest of the stack must go all the same.
     """
     if not _record(stack).is_file():
         return []
-    engine = ensure_engine(install=False, why=f"removing the containers of stack {stack}")
+    try:
+        engine = ensure_engine(install=False, why=f"removing the containers of stack {stack}")
+    except EnvironmentFault as error:
+        warn(f"stopped containers of stack {stack} may be left in a Docker engine: {error.faults[0].what}")
+        return []
     found = _of_stack(engine, stack)
     if found:
         engine.docker(["rm", "--force", "--volumes", *(one["Id"] for one in found)], where=f"containers of {stack}")
@@ -174,8 +179,8 @@ def _of_stack(engine: Engine, stack: str) -> list[dict]:
 
 
 def _url(found: dict | None) -> str:
-    ports = (found or {}).get("NetworkSettings", {}).get("Ports") or {}
-    published = [one for bindings in ports.values() for one in bindings or []]
+    bound = (found or {}).get("NetworkSettings", {}).get("Ports") or {}
+    published = [one for bindings in bound.values() for one in bindings or []]
     return f"http://{published[0]['HostIp']}:{published[0]['HostPort']}" if published else ""
 
 

@@ -58,6 +58,11 @@ FAILED_BASE = """\
 #3 ERROR: failed to do request: Head "https://nowhere.invalid/v2/x/manifests/1": no such host
 """
 
+FAILED_FRONTEND = """\
+#3 resolve image config for docker.io/docker/dockerfile:1
+#3 ERROR: failed to do request: Head "https://registry-1.docker.io/v2/docker/dockerfile/manifests/1": no such host
+"""
+
 
 @pytest.fixture
 def docker(stand_in, monkeypatch):
@@ -137,9 +142,10 @@ def test_a_failed_step_is_quoted(docker, tmp_path: Path, said: str, title: str, 
     assert all(line.strip().startswith(start) for line, start in zip(what[1:], printed, strict=True))
 
 
-def test_a_base_image_out_of_reach_is_the_environments_fault(docker, tmp_path: Path) -> None:
-    with pytest.raises(EnvironmentFault, match="name a base image that this machine can pull"):
-        build_and_push(_recipe(tmp_path), engine=_engine(docker((1, "", FAILED_BASE))), target=TARGET)
+@pytest.mark.parametrize("said", [FAILED_BASE, FAILED_FRONTEND], ids=["base", "frontend"])
+def test_an_image_out_of_reach_is_the_environments_fault(docker, tmp_path: Path, said: str) -> None:
+    with pytest.raises(EnvironmentFault, match="name an image that this machine can pull"):
+        build_and_push(_recipe(tmp_path), engine=_engine(docker((1, "", said))), target=TARGET)
 
 
 def test_a_build_that_never_began_is_the_environments_fault(docker, tmp_path: Path) -> None:

@@ -23,6 +23,12 @@ debian_registry = pytest.mark.skipif(
 )
 
 
+@pytest.fixture
+def quiet_port(monkeypatch) -> None:
+    """Ports away from 5000, where the user's own registry and those of other test runs come and go."""
+    monkeypatch.setattr(local, "DEFAULT_PORT", choose(1)[0])
+
+
 def test_a_tag_resolves_to_the_digest_that_the_registry_names(registry) -> None:
     registry.images[("app", "v1")] = DIGEST
     assert registry.answers()
@@ -71,6 +77,7 @@ def test_finding_starts_nothing(tmp_path: Path) -> None:
 
 
 @debian_registry
+@pytest.mark.usefixtures("quiet_port")
 def test_it_starts_once_and_comes_back_at_the_same_address() -> None:
     try:
         first = ensure_registry(install=False)
@@ -84,6 +91,7 @@ def test_it_starts_once_and_comes_back_at_the_same_address() -> None:
 
 
 @debian_registry
+@pytest.mark.usefixtures("quiet_port")
 def test_a_port_that_somebody_took_meanwhile_is_left_to_them() -> None:
     first = ensure_registry(install=False)
     stop_registry()

@@ -12,7 +12,7 @@ import pytest
 
 from llmos.images import trial
 from llmos.images.engine import Engine
-from planner.faults import UserFault
+from planner.faults import EnvironmentFault, Fault, UserFault
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="stand-in programs are scripts")
 
@@ -148,3 +148,17 @@ def test_running_and_removing_a_stack(docker, port: int) -> None:
 def test_removing_where_nothing_was_started_asks_no_engine(monkeypatch) -> None:
     monkeypatch.setattr(trial, "ensure_engine", lambda **_: pytest.fail("an engine was asked for"))
     assert trial.remove("dev") == trial.remove_all() == []
+
+
+def test_removing_where_no_engine_can_be_had_any_more_is_a_warning(docker, port: int, monkeypatch, capsys) -> None:
+    docker("docker", port)
+    trial.ensure_running(**SETTINGS, **VALUES)
+
+    def none(**_: object) -> Engine:
+        raise EnvironmentFault(Fault(what="no Docker engine answers", where="here", fix="start it"))
+
+    monkeypatch.setattr(trial, "ensure_engine", none)
+    assert trial.remove("dev") == []
+    assert "warning: stopped containers of stack dev may be left" in capsys.readouterr().err
+    docker("again", port)
+    assert trial.remove("dev") == ["app"]  # the record was kept for the next time
