@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ import numpy as np
 from planner.demand import forecast, minimum_replicas, read_history, series_names
 from planner.demand.history import History
 from planner.demand.replay import Load, Scaler, replay
-from planner.demand.scalers import RateScaler, UtilisationScaler, all_knowing, fixed
+from planner.demand.scalers import RateScaler, SideBySide, UtilisationScaler, all_knowing, fixed
 from planner.demand.tuning import REFERENCE_UTILISATION, choose_rule
 from planner.faults import LlmosError
 
@@ -32,12 +33,12 @@ TARGETS = (0.5, 0.6, REFERENCE_UTILISATION, 0.8)
 BAR = 0.85
 COLD_START_SECONDS = 300
 # What almost certainly is needed: the rule answers for the rest. Where the forecast is sure, this is nearly all of it.
-FLOOR_QUANTILE = 0.1
+FLOOR_QUANTILE = 0.01
 
 
-def outcome_of(load: Load, scaler: Scaler) -> list[tuple[float, int]]:
-    """GPU-hours and violation minutes per setting."""
-    outcome = replay(load, scaler)
+def outcomes_of(load: Load, scalers: Sequence[Scaler]) -> list[tuple[float, int]]:
+    """GPU-hours and violation minutes per setting of every scaler."""
+    outcome = replay(load, SideBySide(scalers))
     return [
         (round(float(hours), 1), int(minutes))
         for hours, minutes in zip(outcome.gpu_hours, outcome.violation_minutes, strict=True)
@@ -53,12 +54,13 @@ def score(history: History, replicas_at_peak: int) -> dict[str, Any]:
     future = replace(masked, rates=masked.rates[half:], start_seconds=masked.start_seconds + half * masked.bin_seconds)
     capacity = float(np.nanmax(masked.rates)) / replicas_at_peak
     load = Load.of(future, capacity, cold_start_seconds=COLD_START_SECONDS)
-    schedule = minimum_replicas(forecast(past), capacity, FLOOR_QUANTILE)
+    schedule = minimum_replicas(forecast(past, quantiles=[FLOOR_QUANTILE]), capacity, FLOOR_QUANTILE)
     minimum = schedule.at(future.start_seconds + np.arange(load.rates.size) * load.step_seconds)
     rule = choose_rule(past, capacity, cold_start_seconds=COLD_START_SECONDS)
-    by_target = dict(zip(TARGETS, outcome_of(load, UtilisationScaler(load, np.array(TARGETS))), strict=True))
+    scalers = [RateScaler(load, [rule], minimum=minimum), fixed(load), all_knowing(load)]
+    ours, peak, oracle, *rest = outcomes_of(load, [*scalers, UtilisationScaler(load, np.array(TARGETS))])
+    by_target = dict(zip(TARGETS, rest, strict=True))
     hpa = by_target[REFERENCE_UTILISATION]
-    ours = outcome_of(load, RateScaler(load, [rule], minimum=minimum))[0]
     return {
         "service": history.name,
         "gpu_hours_ours": ours[0],
@@ -66,8 +68,8 @@ def score(history: History, replicas_at_peak: int) -> dict[str, Any]:
         "gpu_hours_hpa": hpa[0],
         "violation_minutes_hpa": hpa[1],
         "over_hpa": round(ours[0] / hpa[0], 4),
-        "peak": outcome_of(load, fixed(load))[0],
-        "oracle": outcome_of(load, all_knowing(load))[0],
+        "peak": peak,
+        "oracle": oracle,
         "hpa_by_target": {f"{target:g}": result for target, result in by_target.items()},
         "rule": asdict(rule),
     }

@@ -7,14 +7,16 @@ scaling up by at most 100 % or 4 pods per 15 s.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from planner.demand.replay import Fleet, Load
+from planner.demand.replay import Fleet, Load, Scaler
 from planner.demand.rule import RateRule
 
-__all__ = ["Planned", "RateScaler", "UtilisationScaler", "all_knowing", "fixed"]
+__all__ = ["Planned", "RateScaler", "SideBySide", "UtilisationScaler", "all_knowing", "fixed"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int_]
@@ -29,18 +31,23 @@ class _Behaviour:
     """The autoscaler's default behaviour, given recommendations: one value per setting."""
 
     def __init__(self, stabilisation_seconds: Ints, step_seconds: int) -> None:
-        steps = np.maximum(1, stabilisation_seconds // step_seconds)
-        self._recent = np.zeros((int(steps.max()), steps.size), dtype=int)
-        self._steps = steps
+        lengths = np.maximum(1, stabilisation_seconds // step_seconds)
+        self._recent = {
+            int(length): (
+                np.flatnonzero(lengths == length),
+                np.zeros((length, int((lengths == length).sum())), dtype=int),
+            )
+            for length in np.unique(lengths)
+        }
+        self._highest = np.zeros(lengths.size, dtype=int)
 
     def apply(self, step: int, current: Ints, recommended: Ints) -> Ints:
         """What is asked for: up within the rate limit, down only to the highest recent recommendation."""
-        length = self._recent.shape[0]
-        self._recent[step % length] = recommended
-        age = (step - np.arange(length)) % length
-        highest = np.where(age[:, None] < self._steps, self._recent, 0).max(axis=0)
+        for length, (settings, recent) in self._recent.items():
+            recent[step % length] = recommended[settings]
+            self._highest[settings] = recent.max(axis=0)
         most = np.maximum(current * _SCALE_UP_FACTOR, current + _SCALE_UP_PODS)
-        return np.where(recommended >= current, np.minimum(recommended, most), np.minimum(current, highest))
+        return np.where(recommended >= current, np.minimum(recommended, most), np.minimum(current, self._highest))
 
 
 class UtilisationScaler:
@@ -92,6 +99,22 @@ class RateScaler:
         wanted = np.where(keep, fleet.asked, np.ceil(metric - 1e-9)).astype(int)
         recommended = np.maximum(wanted, self._minimum[step])
         return self._behaviour.apply(step, fleet.asked, recommended)
+
+
+class SideBySide:
+    """Several scalers in one replay, their settings one after another."""
+
+    def __init__(self, scalers: Sequence[Scaler]) -> None:
+        self.settings = sum(scaler.settings for scaler in scalers)
+        ends = np.cumsum([scaler.settings for scaler in scalers])
+        self._parts = [(scaler, slice(end - scaler.settings, end)) for scaler, end in zip(scalers, ends, strict=True)]
+
+    def ask(self, step: int, fleet: Fleet) -> Ints:
+        asked = np.empty(self.settings, dtype=int)
+        for scaler, part in self._parts:
+            seen = Fleet(asked=fleet.asked[part], ready=fleet.ready[part], busy=fleet.busy[part])
+            asked[part] = scaler.ask(step, seen)
+        return asked
 
 
 class Planned:

@@ -11,18 +11,17 @@ import pytest
 from benchmarks import autoscaling, forecast
 
 
-@pytest.fixture
-def history(tmp_path: Path) -> Path:
-    """Four days of two services in half-hour bins, one of them with a gap of zeros."""
+def history(folder: Path, *, days: int) -> Path:
+    """Two services in half-hour bins, one of them with a gap of zeros on the last day."""
     rng = np.random.default_rng(0)
-    wave = 50 + 30 * np.sin(2 * np.pi * np.arange(192) / 48)
+    wave = 50 + 30 * np.sin(2 * np.pi * np.arange(days * 48) / 48)
     lines = ["service,t_seconds,req_per_s,active_clients"]
     for name, scale in (("large", 1.0), ("small", 0.1)):
         rates = scale * wave * rng.gamma(100, 0.01, wave.size)
         if name == "large":
-            rates[150:155] = 0
+            rates[-42:-37] = 0
         lines += [f"{name},{1800 * index},{rate:.5f},3" for index, rate in enumerate(rates)]
-    path = tmp_path / "rates.csv"
+    path = folder / "rates.csv"
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
 
@@ -31,8 +30,8 @@ def last_line(captured: str) -> dict:
     return json.loads(captured.strip().splitlines()[-1])
 
 
-def test_forecast(history: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    code = forecast.main([str(history)])
+def test_forecast(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code = forecast.main([str(history(tmp_path, days=4))])
     summary = last_line(capsys.readouterr().out)
     assert code == (0 if summary["reached"] else 1)
     assert [(row["service"], row["horizon_seconds"]) for row in summary["rows"]] == [
@@ -45,8 +44,8 @@ def test_forecast(history: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert row["over_best_baseline"] == pytest.approx(row["wape_ours"] / best, rel=1e-3)
 
 
-def test_autoscaling(history: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    code = autoscaling.main([str(history), "--replicas-at-peak", "10"])
+def test_autoscaling(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code = autoscaling.main([str(history(tmp_path, days=2)), "--replicas-at-peak", "10"])
     summary = last_line(capsys.readouterr().out)
     assert code == (0 if summary["reached"] else 1)
     for row in summary["services"]:
