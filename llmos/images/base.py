@@ -7,7 +7,7 @@ import os
 import platform
 import re
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from llmos import packages
@@ -48,8 +48,9 @@ def known_base(reference: str, *, registry: Registry) -> BaseImage | None:
     except (FileNotFoundError, ValueError, TypeError):
         return None
     repository, _, digest = base.ref.partition("@")
-    address, _, name = repository.partition("/")
-    return base if address == registry.address and registry.has(name, digest) else None
+    name = repository.partition("/")[2]
+    # The registry may have moved to another port since; its images came along.
+    return replace(base, ref=f"{registry.address}/{name}@{digest}") if registry.has(name, digest) else None
 
 
 def ensure_base(reference: str, *, engine: Engine, registry: Registry, install: bool) -> BaseImage:

@@ -182,3 +182,11 @@ def test_a_base_image_that_can_be_pulled_is_copied_once(stand_in, registry) -> N
     assert not image.made
     assert base.ensure_base("python:3.11-slim", engine=docker, registry=registry, install=False) == image
     assert [call["words"][0] for call in program.calls] == ["pull", "tag", "push"]
+
+
+def test_a_base_image_moves_with_its_registry(registry) -> None:
+    registry.images[("llmos-base", BASE)] = BASE
+    base._write("python:3.11", BaseImage(ref=f"127.0.0.1:1/llmos-base@{BASE}", made=True, origin="made"))
+    found = base.known_base("python:3.11", registry=registry)
+    assert found is not None
+    assert found.ref == f"{registry.address}/llmos-base@{BASE}"
