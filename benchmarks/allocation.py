@@ -104,7 +104,7 @@ def solve_under_cbc(program: Program) -> float:
     model = pulp.LpProblem("ours", pulp.LpMinimize)
     kinds = (pulp.LpContinuous, pulp.LpInteger)
     columns = [
-        pulp.LpVariable(f"c{index}", lower, None if math.isinf(upper) else upper, kinds[int(integer)])
+        model.add_variable(f"c{index}", lower, None if math.isinf(upper) else upper, kinds[int(integer)])
         for index, (lower, upper, integer) in enumerate(zip(program.lower, program.upper, program.integer, strict=True))
     ]
     model += pulp.LpAffineExpression((column, c) for column, c in zip(columns, program.cost, strict=True) if c)
@@ -125,13 +125,13 @@ def solve_under_cbc(program: Program) -> float:
 def solve_melange(instance: Instance) -> float:
     """Objective of the published form: each slice of a bucket goes to one GPU type, GPUs of a type carry its slices."""
     model = pulp.LpProblem("melange", pulp.LpMinimize)
-    gpus = [pulp.LpVariable(f"n{t}", 0, cat=pulp.LpInteger) for t in range(len(instance.prices))]
+    gpus = [model.add_variable(f"n{t}", 0, cat=pulp.LpInteger) for t in range(len(instance.prices))]
     model += pulp.lpSum(float(price) * count for price, count in zip(instance.prices, gpus, strict=True))
     carried: list[list[tuple[pulp.LpVariable, float]]] = [[] for _ in gpus]
     for bucket, demand in enumerate(instance.demand):
         able = [t for t in range(len(gpus)) if instance.rates[t, bucket] > 0]
         for part in range(_SLICES_PER_BUCKET):
-            assigned = [pulp.LpVariable(f"a{bucket}_{part}_{t}", cat=pulp.LpBinary) for t in able]
+            assigned = [model.add_variable(f"a{bucket}_{part}_{t}", cat=pulp.LpBinary) for t in able]
             model += pulp.lpSum(assigned) == 1
             for t, binary in zip(able, assigned, strict=True):
                 carried[t].append((binary, float(demand / _SLICES_PER_BUCKET / instance.rates[t, bucket])))

@@ -30,10 +30,10 @@ class Limits:
     def nodes_for(self, integers: int) -> int:
         """Nodes for a program with that many integer columns.
 
-        A node costs more the larger the program is, so large ones get fewer by default, 60 to 2,000: one model on 12
+        A node costs more the larger the program is, so large ones get fewer by default, 80 to 2,000: one model on 12
         GPU types is solved to the end, and a stack of five models on twelve types stays within 2 s on two cores.
         """
-        return min(2_000, max(60, 20_000 // max(1, integers))) if self.nodes is None else self.nodes
+        return min(2_000, max(80, 40_000 // max(1, integers))) if self.nodes is None else self.nodes
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
+import time
 from collections import Counter
 from dataclasses import replace
 
@@ -255,3 +256,29 @@ def test_an_infeasible_problem_says_so() -> None:
     result = solve(Problem(pools=(L4,), workloads=(replace(CHAT, options=(ON_H100,)),)))
     assert isinstance(result, Infeasible)
     assert result.proven
+
+
+def pool_of(kind: int, gpus: int) -> Pool:
+    price = (0.5 + kind) * gpus * 1.02 + 0.2
+    size = {"gpus": gpus, "vcpu": 8 * gpus, "memory_gib": 64 * gpus}
+    return Pool(name=f"t{kind}x{gpus}", gpu_type=f"T{kind}", usd_per_hour=price, **size)  # type: ignore[arg-type]
+
+
+def model_of(index: int) -> Workload:
+    def option(kind: int) -> Option:
+        rates = tuple((1 + kind) ** 0.9 * (1 + ((7 * bucket + 3 * kind + index) % 11) / 20) for bucket in range(24))
+        gpus = 1 + (index + kind) % 2
+        return Option(name=f"T{kind}", gpu_type=f"T{kind}", gpus=gpus, vcpu=4, memory_gib=24, requests_per_second=rates)
+
+    demand = tuple(0.1 * (1 + (bucket * (index + 2)) % 5) for bucket in range(24))
+    return Workload(name=f"m{index}", options=tuple(map(option, range(12))), demand=demand, min_replicas=2)
+
+
+def test_a_stack_of_five_models_on_twelve_gpu_types_is_small_work() -> None:
+    pools = (*(pool_of(kind, gpus) for kind in range(12) for gpus in (1, 4, 8)), CPU)
+    problem = Problem(pools=pools, workloads=tuple(map(model_of, range(5))), applications=(WEB,))
+    # CPU time, as other work on the machine is not this program's; generous, as a slow machine is not a fault either.
+    before = time.process_time()
+    allocation = solved(problem)
+    assert time.process_time() - before < 10
+    assert allocation.gap < 0.01

@@ -28,6 +28,8 @@ TYPES = ("A", "B", "C")
 # Prices in eighths add up without rounding, so that "never dearer" can be tested as it stands.
 PRICES = st.integers(1, 80).map(lambda eighths: eighths / 8)
 
+CAPS = (Cap(name="gpus", unit="gpus", limit=6), Cap(name="usd", unit="usd_per_hour", limit=40))
+
 
 @st.composite
 def pools(draw: st.DrawFn, name: str) -> Pool:
@@ -83,17 +85,13 @@ def problems(draw: st.DrawFn) -> Problem:
     return Problem(
         pools=tuple(draw(pools(f"pool-{index}")) for index in range(draw(st.integers(1, 4)))),
         workloads=tuple(draw(workloads(f"model-{index}")) for index in range(draw(st.integers(1, 2)))),
-        applications=draw(
-            st.sampled_from([(), (Application(name="web", replicas=2, vcpu=1.5, memory_gib=2),)])
-        ),
-        caps=tuple(
-            draw(st.lists(st.sampled_from([Cap(name="gpus", unit="gpus", limit=6), Cap(name="usd", unit="usd_per_hour", limit=40)]), unique=True))
-        ),
-    )  # fmt: skip
+        applications=draw(st.sampled_from([(), (Application(name="web", replicas=2, vcpu=1.5, memory_gib=2),)])),
+        caps=tuple(draw(st.lists(st.sampled_from(CAPS), unique=True))),
+    )
 
 
 def optimum(problem: Problem) -> float:
-    """The least cost, infinite where there is no plan; None of the laws is tested on what could not be settled."""
+    """The least cost, infinite where there is no plan."""
     result = allocate(problem, node_limit=20_000)
     if not isinstance(result, Allocation):
         return float("inf")
@@ -101,6 +99,7 @@ def optimum(problem: Problem) -> float:
 
 
 def settled(problem: Problem) -> bool:
+    """Whether the optimum, or that there is none, is proven: a law of optima says nothing about a search cut short."""
     result = allocate(problem, node_limit=20_000)
     return result.gap < 1e-6 if isinstance(result, Allocation) else result.proven
 
