@@ -1,88 +1,133 @@
-"""Bounds on JSON schemas of callers.
+"""JSON schemas of callers: the part of the language that every engine can turn into a grammar without harm.
 
-Engines turn them into grammars: llama.cpp in time cubic in the number of optional properties, and with recursion that
-crashes the process when a schema refers to nothing but itself (both seen with release 11549).
+llama.cpp (release 11549) loops or crashes the process on regular expressions like ``a{5,2}``, on large repetitions, on
+references in a circle, and takes time cubic in the number of optional properties. So schemas are held to a subset,
+close to the one of the OpenAI API, and everything else is refused.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 __all__ = ["check_schema"]
 
-_MOST_VALUES = 4000
-_MOST_LEVELS = 48
-_MOST_KEYS = 150
-_REFERENCE = re.compile(r"#(?:/(\$defs|definitions)/([^/]+))?")
-# These speak of the same value as the schema that holds them; all other keywords lead to a part of it.
-_SAME_VALUE = ("allOf", "anyOf", "oneOf")
+_MOST_SCHEMAS = 500
+_MOST_LEVELS = 32
+_MOST_ENTRIES = 150
+_LARGEST_SIZE = 1000
+_LARGEST_NUMBER = 2**53
+_TYPES = frozenset({"string", "number", "integer", "boolean", "object", "array", "null"})
+# These speak of the same value as the schema that holds them; the others lead to a part of it.
+_ALTERNATIVES = ("anyOf", "oneOf")
+_LISTS = (*_ALTERNATIVES, "prefixItems")
+_MAPS = ("properties", "$defs", "definitions")
+_RANGES = (("minLength", "maxLength"), ("minItems", "maxItems"), ("minimum", "maximum"))
+
+
+def _scalar(value: Any) -> bool:
+    return value is None or isinstance(value, str | int | float)
+
+
+def _size(value: Any) -> bool:
+    return type(value) is int and 0 <= value <= _LARGEST_SIZE
+
+
+def _number(value: Any) -> bool:
+    return type(value) in (int, float) and abs(value) <= _LARGEST_NUMBER
+
+
+def _names(value: Any) -> bool:
+    return isinstance(value, list) and len(value) <= _MOST_ENTRIES and all(isinstance(one, str) for one in value)
+
+
+def _types(value: list[Any]) -> bool:
+    return 0 < len(value) <= len(_TYPES) and all(isinstance(one, str) and one in _TYPES for one in value)
+
+
+_KEYWORDS: dict[str, Callable[[Any], bool]] = {
+    "type": lambda value: _types(value if isinstance(value, list) else [value]),
+    "enum": lambda value: isinstance(value, list) and 0 < len(value) <= _MOST_ENTRIES and all(map(_scalar, value)),
+    "const": _scalar,
+    "required": _names,
+    "$ref": lambda value: isinstance(value, str),
+    "format": lambda value: value in ("date", "time", "date-time", "uuid"),
+    **dict.fromkeys(("minLength", "maxLength", "minItems", "maxItems"), _size),
+    **dict.fromkeys(("minimum", "maximum"), _number),
+    **dict.fromkeys(("title", "description", "$schema", "default", "examples"), lambda _: True),
+    **dict.fromkeys(_LISTS, lambda value: isinstance(value, list) and 0 < len(value) <= _MOST_ENTRIES),
+    **dict.fromkeys(_MAPS, lambda value: isinstance(value, dict) and len(value) <= _MOST_ENTRIES),
+    "items": lambda value: isinstance(value, dict),
+    "additionalProperties": lambda value: isinstance(value, bool | dict),
+}
 
 
 def check_schema(schema: dict[str, Any]) -> dict[str, Any]:
     """The schema itself, when an engine can be given it.
 
     Raises:
-        ValueError: it is too large, too deep, refers outside itself, or is defined by itself alone.
+        ValueError: it uses an unsupported keyword or value, is too large or too deep, refers outside itself, or is
+            defined by nothing but itself.
     """
-    for count, (value, level) in enumerate(_walk(schema), start=1):
-        if count > _MOST_VALUES:
-            raise ValueError(f"the schema has more than {_MOST_VALUES} values")
-        if level > _MOST_LEVELS:
-            raise ValueError(f"the schema is nested deeper than {_MOST_LEVELS} levels")
-        if isinstance(value, dict):
-            if len(value) > _MOST_KEYS:
-                raise ValueError(f"an object of the schema has more than {_MOST_KEYS} keys")
-            if isinstance(value.get("$ref"), str):
-                _resolve(value["$ref"], schema)
-    # A circle of references passes the root or a definition: nothing else can be referred to.
-    for start in (schema, *_definitions(schema, "$defs"), *_definitions(schema, "definitions")):
-        _refuse_alias_of_itself(start, schema)
+    references = _definitions(schema)
+    for count, (part, level) in enumerate(_parts(schema), start=1):
+        if count > _MOST_SCHEMAS or level > _MOST_LEVELS:
+            raise ValueError(f"the schema has more than {_MOST_SCHEMAS} parts or {_MOST_LEVELS} levels")
+        if not isinstance(part, dict):
+            raise ValueError("a part of the schema is not an object")
+        _check_keywords(part)
+        if "$ref" in part and part["$ref"] not in references:
+            raise ValueError("a $ref must be # or #/$defs/NAME, and NAME must be defined")
+    try:
+        TopologicalSorter({name: _aliases(target) for name, target in references.items()}).prepare()
+    except CycleError:
+        raise ValueError("a schema is defined by nothing but itself") from None
     return schema
 
 
-def _walk(schema: dict[str, Any]) -> Iterator[tuple[Any, int]]:
-    """Every value inside, with its depth; without recursion, which a deep schema would exhaust."""
+def _check_keywords(part: dict[str, Any]) -> None:
+    for keyword, value in part.items():
+        if keyword not in _KEYWORDS:
+            known = ", ".join(sorted(_KEYWORDS))
+            raise ValueError(f"the keyword {keyword[:40]!r} is not supported; these are: {known}")
+        if not _KEYWORDS[keyword](value):
+            raise ValueError(f"the value of {keyword!r} is malformed or beyond what is supported")
+    for low, high in _RANGES:
+        if low in part and high in part and part[low] > part[high]:
+            raise ValueError(f"{low} exceeds {high}")
+
+
+def _parts(schema: dict[str, Any]) -> Iterator[tuple[Any, int]]:
+    """Every schema inside, with its depth; without recursion, which a deep schema would exhaust."""
     rest: list[tuple[Any, int]] = [(schema, 1)]
     while rest:
-        value, level = rest.pop()
-        yield value, level
-        if isinstance(value, dict | list):
-            inside = value.values() if isinstance(value, dict) else value
-            rest += [(one, level + 1) for one in inside]
+        part, level = rest.pop()
+        yield part, level
+        # The caller has checked the keywords of this part by now.
+        inside = [one for keyword in _MAPS for one in part.get(keyword, {}).values()]
+        inside += [one for keyword in _LISTS for one in part.get(keyword, [])]
+        inside += [part[key] for key in ("items", "additionalProperties") if isinstance(part.get(key), dict)]
+        rest += [(one, level + 1) for one in inside]
 
 
-def _refuse_alias_of_itself(start: dict[str, Any], root: dict[str, Any]) -> None:
-    """Recursion through a property or an item ends with the text; through references alone it never does."""
-    seen: set[int] = set()
-    rest = [start]
+def _definitions(root: dict[str, Any]) -> dict[str, Any]:
+    """What a schema may refer to, by the reference."""
+    found: dict[str, Any] = {"#": root}
+    for keyword in ("$defs", "definitions"):
+        holder = root.get(keyword)
+        if isinstance(holder, dict):
+            found |= {f"#/{keyword}/{name}": target for name, target in holder.items()}
+    return found
+
+
+def _aliases(schema: dict[str, Any]) -> set[str]:
+    """References to schemas of the very same value. Recursion through a property or an item ends with the text; through
+    these alone it never does."""
+    found: set[str] = set()
+    rest = [schema]
     while rest:
         current = rest.pop()
-        aliases = [one for keyword in _SAME_VALUE for one in _schemas(current.get(keyword))]
-        if isinstance(current.get("$ref"), str):
-            aliases.append(_resolve(current["$ref"], root))
-        if any(one is start for one in aliases):
-            raise ValueError("a schema is defined by nothing but itself")
-        rest += [one for one in aliases if id(one) not in seen]
-        seen |= {id(one) for one in aliases}
-
-
-def _definitions(root: dict[str, Any], keyword: str) -> list[dict[str, Any]]:
-    holder = root.get(keyword)
-    return _schemas(list(holder.values())) if isinstance(holder, dict) else []
-
-
-def _schemas(value: Any) -> list[dict[str, Any]]:
-    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
-
-
-def _resolve(reference: str, root: dict[str, Any]) -> dict[str, Any]:
-    match = _REFERENCE.fullmatch(reference)
-    target: Any = None
-    if match:
-        definitions = root.get(match[1]) if match[1] else None
-        target = root if not match[1] else definitions.get(match[2]) if isinstance(definitions, dict) else None
-    if not isinstance(target, dict):
-        raise ValueError("a $ref must be # or #/$defs/NAME, and NAME must be defined")
-    return target
+        found |= {current["$ref"]} if "$ref" in current else set()
+        rest += [one for keyword in _ALTERNATIVES for one in current.get(keyword, [])]
+    return found
