@@ -90,8 +90,7 @@ def _report(rule: Rule, cell: Cell, violation: Violation, exemptions: Iterable[M
             continue
         if _expiry(exemption["expires"]) >= datetime.date.today():
             return ""
-        expired = f" (the exemption owned by {exemption['owner']} expired on {exemption['expires']} and counts for "
-        "nothing)"
+        expired = f" (the exemption owned by {exemption['owner']} expired on {exemption['expires']}, counts for nothing)"
     lines = {
         "At": violation.path,
         "To fix": violation.fix or rule.fix,

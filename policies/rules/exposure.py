@@ -166,8 +166,7 @@ def _rate(entry: KubeObject, context: Context) -> Iterable[Violation]:
 
 
 def _options() -> Mapping[str, Option]:
-    about = "names of environment variables that hold callers' keys, beside the usual ones (API_KEY, API_KEYS, "
-    "AUTH_TOKEN)"
+    about = "names of environment variables that hold callers' keys, beside the usual ones (API_KEYS, AUTH_TOKEN)"
     schema: dict[str, Any] = {"type": "array", "items": {"type": "string"}}
     return {"variables": Option(schema=schema, default=[], about=about)}
 
