@@ -9,6 +9,7 @@ import pulumi
 from pulumi_kubernetes.apiextensions import CustomResource
 
 from components._base import Component, Identity
+from planner.plan import GpuPoolPlan
 
 __all__ = ["GPU_TAINT", "GpuNodePool", "GpuNodePoolArgs"]
 
@@ -22,23 +23,12 @@ class GpuNodePoolArgs:
 
     Attributes:
         identity: stack and namespace.
-        kind: ``karpenter`` makes nodes on demand, ``existing`` selects nodes that are there.
-        name: name of the cluster-scoped objects; carries the stack, because clusters are shared.
-        instance_types: types that Karpenter may choose from.
-        max_gpus: limit of the pool.
-        spot: allow interruptible capacity beside on-demand.
-        selector: labels of existing nodes.
-        node_class: (group, kind, name) of an existing Karpenter node class; empty strings make a simulated one.
+        pool: the plan's decisions. Names of cluster-scoped objects come from it and carry the stack, because clusters
+            are shared; a node class of empty strings makes a simulated one.
     """
 
     identity: Identity
-    kind: str
-    name: str
-    instance_types: tuple[str, ...]
-    max_gpus: int
-    spot: bool
-    selector: dict[str, str]
-    node_class: tuple[str, str, str]
+    pool: GpuPoolPlan
 
 
 class GpuNodePool(Component):
@@ -52,19 +42,19 @@ class GpuNodePool(Component):
 
     def __init__(self, name: str, args: GpuNodePoolArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts=opts)
-        if args.kind == "existing":
-            self.node_selector = dict(args.selector)
+        if args.pool.kind == "existing":
+            self.node_selector = dict(args.pool.selector)
         else:
-            self.node_selector = {_POOL_LABEL: args.name}
+            self.node_selector = {_POOL_LABEL: args.pool.name}
             self._karpenter(name, args)
         self.register_outputs({"node_selector": self.node_selector})
 
     def _karpenter(self, name: str, args: GpuNodePoolArgs) -> None:
-        group, kind, class_name = args.node_class
+        group, kind, class_name = args.pool.node_class
         labels = args.identity.labels(name, "gpu-pool")
         options = self.child()
         if not class_name:
-            group, kind, class_name = "karpenter.kwok.sh", "KWOKNodeClass", args.name
+            group, kind, class_name = "karpenter.kwok.sh", "KWOKNodeClass", args.pool.name
             node_class = CustomResource(
                 f"{name}-class",
                 api_version=f"{group}/v1alpha1",
@@ -77,17 +67,17 @@ class GpuNodePool(Component):
             name,
             api_version="karpenter.sh/v1",
             kind="NodePool",
-            metadata={"name": args.name, "labels": labels},
-            spec=_node_pool_spec(args, node_class={"group": group, "kind": kind, "name": class_name}),
+            metadata={"name": args.pool.name, "labels": labels},
+            spec=_node_pool_spec(args.pool, node_class={"group": group, "kind": kind, "name": class_name}),
             opts=options,
         )
 
 
-def _node_pool_spec(args: GpuNodePoolArgs, *, node_class: dict[str, str]) -> dict[str, Any]:
-    capacity = ["on-demand", "spot"] if args.spot else ["on-demand"]
+def _node_pool_spec(pool: GpuPoolPlan, *, node_class: dict[str, str]) -> dict[str, Any]:
+    capacity = ["on-demand", "spot"] if pool.spot else ["on-demand"]
     return {
         "template": {
-            "metadata": {"labels": {_POOL_LABEL: args.name}},
+            "metadata": {"labels": {_POOL_LABEL: pool.name}},
             "spec": {
                 "nodeClassRef": node_class,
                 "taints": [GPU_TAINT],
@@ -95,7 +85,7 @@ def _node_pool_spec(args: GpuNodePoolArgs, *, node_class: dict[str, str]) -> dic
                     {
                         "key": "node.kubernetes.io/instance-type",
                         "operator": "In",
-                        "values": sorted(args.instance_types),
+                        "values": sorted(pool.instance_types),
                     },
                     {"key": "karpenter.sh/capacity-type", "operator": "In", "values": capacity},
                     {"key": "kubernetes.io/os", "operator": "In", "values": ["linux"]},
@@ -104,7 +94,7 @@ def _node_pool_spec(args: GpuNodePoolArgs, *, node_class: dict[str, str]) -> dic
                 "expireAfter": "720h",
             },
         },
-        "limits": {"nvidia.com/gpu": str(args.max_gpus)},
+        "limits": {"nvidia.com/gpu": str(pool.max_gpus)},
         # Moving a model server costs minutes of loading, so nodes go only when nothing runs on them.
         "disruption": {"consolidationPolicy": "WhenEmpty", "consolidateAfter": "30s"},
     }

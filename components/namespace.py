@@ -8,6 +8,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from components._base import Component, Identity, meta
+from planner.plan import NamespacePlan
 
 __all__ = ["Namespace", "NamespaceArgs"]
 
@@ -27,19 +28,12 @@ class NamespaceArgs:
 
     Attributes:
         identity: stack and namespace.
-        create: make the namespace; false leaves an existing one as it is and only adds quota, limits and policy.
-        cpu_cores: requests of all pods, in cores.
-        memory_gib: requests of all pods, in GiB.
-        gpus: GPUs of all pods.
-        pods: number of pods.
+        space: the plan's decisions. Where it says not to create the namespace, an existing one is left as it is and
+            only given quota, limits and policy.
     """
 
     identity: Identity
-    create: bool
-    cpu_cores: float
-    memory_gib: float
-    gpus: int
-    pods: int
+    space: NamespacePlan
 
 
 class Namespace(Component):
@@ -53,9 +47,9 @@ class Namespace(Component):
 
     def __init__(self, name: str, args: NamespaceArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts=opts)
-        identity = args.identity
+        identity, space = args.identity, args.space
         fence = self.child()
-        if args.create:
+        if space.create:
             labels = {**identity.labels(name, "namespace"), **_POD_SECURITY, ENGINE_LABEL: "pulumi"}
             namespace = k8s.core.v1.Namespace(
                 name,
@@ -75,10 +69,10 @@ class Namespace(Component):
             metadata=meta(identity, "stack", "namespace"),
             spec={
                 "hard": {
-                    "requests.cpu": f"{args.cpu_cores:g}",
-                    "requests.memory": f"{args.memory_gib:g}Gi",
-                    "requests.nvidia.com/gpu": str(args.gpus),
-                    "pods": str(args.pods),
+                    "requests.cpu": f"{space.quota_cpu_cores:g}",
+                    "requests.memory": f"{space.quota_memory_gib:g}Gi",
+                    "requests.nvidia.com/gpu": str(space.quota_gpus),
+                    "pods": str(space.quota_pods),
                 }
             },
             opts=fence,

@@ -69,7 +69,9 @@ class LlmStack(Component):
         self._identity = Identity(
             stack=plan.stack, namespace=plan.namespace.name, durable=plan.environment != "dev"
         )
-        self._namespace = Namespace("namespace", _namespace_args(plan, self._identity), self.child())
+        self._namespace = Namespace(
+            "namespace", NamespaceArgs(identity=self._identity, space=plan.namespace), self.child()
+        )
         self._registry = Registry(
             "registry",
             RegistryArgs(
@@ -119,14 +121,7 @@ class LlmStack(Component):
         pool = self._plan.gpu_pool
         if pool is None:
             return None
-        return GpuNodePool(
-            "gpu-pool",
-            GpuNodePoolArgs(
-                identity=self._identity, kind=pool.kind, name=pool.name, instance_types=pool.instance_types,
-                max_gpus=pool.max_gpus, spot=pool.spot, selector=pool.selector, node_class=pool.node_class,
-            ),
-            self.child(),
-        )
+        return GpuNodePool("gpu-pool", GpuNodePoolArgs(identity=self._identity, pool=pool), self.child())
 
     def _model_server(self, model: ModelPlan) -> ModelServer:
         pool = self._pool if model.gpus else None
@@ -211,15 +206,3 @@ def _with_providers(plan: Plan, machine: Machine, opts: pulumi.ResourceOptions |
     )
     images = docker_build.Provider("images")
     return pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(providers=[cluster, images]))
-
-
-def _namespace_args(plan: Plan, identity: Identity) -> NamespaceArgs:
-    space = plan.namespace
-    return NamespaceArgs(
-        identity=identity,
-        create=space.create,
-        cpu_cores=space.quota_cpu_cores,
-        memory_gib=space.quota_memory_gib,
-        gpus=space.quota_gpus,
-        pods=space.quota_pods,
-    )
