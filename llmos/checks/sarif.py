@@ -39,9 +39,11 @@ def _rule(policy: PolicyInfo) -> dict[str, Any]:
 
 
 def _result(finding: Finding, index: dict[str, int]) -> dict[str, Any]:
+    # What the API server itself refuses is no rule of the pack, so it has no index.
+    position = {"ruleIndex": index[finding.rule]} if finding.rule in index else {}
     return {
         "ruleId": finding.rule,
-        "ruleIndex": index[finding.rule],
+        **position,
         "level": "error" if finding.level == "mandatory" else "warning",
         "message": {"text": f"{finding.object}: {finding.message}. To fix: {finding.fix}"},
         "locations": [

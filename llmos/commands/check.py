@@ -13,9 +13,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from llmos.checks.admission import admission_findings
 from llmos.checks.findings import Finding, PolicyInfo
 from llmos.checks.report import controls_table, report
 from llmos.checks.sarif import sarif
+from llmos.kube import Kube
 from llmos.manifests import Manifest, read_manifests
 from llmos.packs import Pack
 from planner.faults import Fault, UserFault
@@ -60,6 +62,8 @@ def run(args: argparse.Namespace) -> int:
     with Pack(environment=args.env, preview=True) as pack:
         findings = _located(pack.evaluate(resources), manifests)
         policies, config = pack.policies, pack.config
+    if args.context:
+        findings += admission_findings(manifests, Kube(context=args.context))
     if args.report:
         exempt = _exempt(findings, manifests, args.env, config)
         print(

@@ -52,22 +52,27 @@ def main() -> int:
     checked = {rule.id for name in names for rule in importlib.import_module(f"policies.rules.{name}").RULES}
     score = counts[True] / counts.total()
     unproven = sorted(checked - killed_rules)
-    print(json.dumps({"mutants": counts.total(), "killed": counts[True], "score": round(score, 4), "unproven": unproven}))
+    summary = {"mutants": counts.total(), "killed": counts[True], "score": round(score, 4), "unproven": unproven}
+    print(json.dumps(summary))
     return int(score < _BAR or bool(unproven))
 
 
 def mutants(source: str) -> Iterator[tuple[int, ast.Module]]:
     """Every mutant of a module as (line, tree). Rule tables and docstrings are text and stay as they are."""
     tree = ast.parse(source)
-    sites = [node for function in _functions(tree) for node in ast.walk(function) if _change(copy.deepcopy(node)) is not None]
-    for number in range(len(sites)):
+    for number in range(len(_sites(tree))):
         mutant = copy.deepcopy(tree)
-        copies = [n for function in _functions(mutant) for n in ast.walk(function) if _change(copy.deepcopy(n)) is not None]
-        site = copies[number]
+        site = _sites(mutant)[number]
         changed = _change(site)
         assert changed is not None
         _Replace(site, changed).visit(mutant)
         yield getattr(site, "lineno", 0), ast.fix_missing_locations(mutant)
+
+
+def _sites(tree: ast.Module) -> list[ast.AST]:
+    """The nodes that can be changed."""
+    nodes = (node for function in _functions(tree) for node in ast.walk(function))
+    return [node for node in nodes if _change(copy.deepcopy(node)) is not None]
 
 
 class _Replace(ast.NodeTransformer):
@@ -100,7 +105,7 @@ def _change(node: ast.AST) -> ast.AST | None:
 
 
 def _broken_rules(module: types.ModuleType, tree: ast.Module) -> set[str]:
-    """The rules of which a case no longer holds, up to the first."""
+    """The rules of which a case no longer holds."""
     mutant = types.ModuleType(module.__name__)
     mutant.__dict__.update({"__package__": module.__package__, "__file__": module.__file__})
     try:
@@ -111,7 +116,7 @@ def _broken_rules(module: types.ModuleType, tree: ast.Module) -> set[str]:
     original = {rule_id: BY_ID[rule_id] for rule_id in rules}
     BY_ID.update(rules)
     try:
-        return next(({rule_id} for rule_id in rules if not _holds(rule_id)), set())
+        return {rule_id for rule_id in rules if not _holds(rule_id)}
     finally:
         BY_ID.update(original)
 
