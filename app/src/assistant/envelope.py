@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import time
 import uuid
-from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -14,7 +13,7 @@ from assistant.errors import ApiError
 from assistant.logs import log_request
 from assistant.metrics import Metrics
 
-__all__ = ["CHAT_PATH", "MODELS_PATH", "PUBLIC_PATHS", "Envelope", "note"]
+__all__ = ["CHAT_PATH", "MODELS_PATH", "PUBLIC_PATHS", "Envelope"]
 
 CHAT_PATH = "/v1/chat/completions"
 MODELS_PATH = "/v1/models"
@@ -24,11 +23,6 @@ PUBLIC_PATHS = frozenset({"/healthz", "/readyz", "/metrics", "/openapi.json"})
 _KNOWN_PATHS = frozenset({CHAT_PATH, MODELS_PATH})
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _CLIENT_GONE = 499
-
-
-def note(scope: Scope, **fields: Any) -> None:
-    """Add fields to the log line of this request."""
-    scope.setdefault("assistant.fields", {}).update(fields)
 
 
 class Envelope:
@@ -77,14 +71,12 @@ class Envelope:
         self._metrics.requests.labels(path, str(status)).inc()
         self._metrics.duration.labels(path).observe(seconds)
         log_request(
-            {
-                "method": scope["method"],
-                "path": scope["path"],
-                "status": status,
-                "duration_ms": round(seconds * 1000, 1),
-                "request_id": request_id.decode(),
-                **scope.get("assistant.fields", {}),
-            }
+            scope,
+            method=scope["method"],
+            path=scope["path"],
+            status=status,
+            duration_ms=round(seconds * 1000, 1),
+            request_id=request_id.decode(),
         )
 
 

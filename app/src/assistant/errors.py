@@ -9,6 +9,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
+from assistant.logs import note
+
 __all__ = ["ApiError", "on_api_error", "on_crash", "on_http_exception"]
 
 
@@ -48,9 +50,11 @@ class ApiError(Exception):
         return JSONResponse(self.document(), status_code=self.status, headers=self.headers)
 
 
-async def on_api_error(_request: Request, error: Exception) -> JSONResponse:
+async def on_api_error(request: Request, error: Exception) -> JSONResponse:
     """Starlette handler of ``ApiError``."""
     assert isinstance(error, ApiError)
+    # Messages of refusals may quote the request, those of failures never do.
+    note(request.scope, error=error.code, **({"reason": error.message} if error.status >= 500 else {}))
     return error.response()
 
 

@@ -7,7 +7,9 @@ import logging
 import sys
 from datetime import UTC, datetime
 
-__all__ = ["configure", "log_request"]
+from starlette.types import Scope
+
+__all__ = ["configure", "log_request", "note"]
 
 _access = logging.getLogger("assistant.access")
 
@@ -33,6 +35,11 @@ def configure(level: str) -> None:
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
 
 
-def log_request(fields: dict[str, object]) -> None:
-    """One line for one request."""
-    _access.info("request", extra={"fields": fields})
+def note(scope: Scope, **fields: object) -> None:
+    """Add fields to the log line of this request."""
+    scope.setdefault("assistant.fields", {}).update(fields)
+
+
+def log_request(scope: Scope, **fields: object) -> None:
+    """One line for one request, with what was noted while it was answered."""
+    _access.info("request", extra={"fields": {**fields, **scope.get("assistant.fields", {})}})

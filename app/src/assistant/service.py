@@ -17,10 +17,11 @@ from assistant.backend import Backend
 from assistant.cache import ResponseCache
 from assistant.chat import Chat
 from assistant.drain import Drain
-from assistant.envelope import CHAT_PATH, MODELS_PATH, Envelope, note
+from assistant.envelope import CHAT_PATH, MODELS_PATH, Envelope
 from assistant.errors import ApiError, on_api_error, on_crash, on_http_exception
 from assistant.gate import Gate
 from assistant.keys import ApiKeys
+from assistant.logs import note
 from assistant.metrics import Metrics
 from assistant.presets import Preset
 from assistant.settings import Settings
