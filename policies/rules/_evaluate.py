@@ -90,7 +90,7 @@ def _report(rule: Rule, cell: Cell, violation: Violation, exemptions: Iterable[M
             continue
         if _expiry(exemption["expires"]) >= datetime.date.today():
             return ""
-        expired = f" (the exemption owned by {exemption['owner']} expired on {exemption['expires']}, counts for nothing)"
+        expired = f" (not exempt: the exemption of {exemption['owner']} expired on {exemption['expires']})"
     lines = {
         "At": violation.path,
         "To fix": violation.fix or rule.fix,

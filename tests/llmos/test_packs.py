@@ -106,7 +106,7 @@ def test_levels_and_exemptions() -> None:
     findings = evaluate(resources, environment="prod", preview=True, config=config)
     assert [finding.object for finding in of(findings, "image-digest")] == ["Deployment/ns/new"]
     texts = {finding.object: finding.message for finding in of(findings, "service-account")}
-    assert f"owned by ann expired on {yesterday}" in texts["Deployment/ns/old"]
+    assert f"the exemption of ann expired on {yesterday}" in texts["Deployment/ns/old"]
     assert "expired" not in texts["Deployment/ns/new"]
     assert not of(findings, "read-only-root")
     assert {finding.level for finding in of(findings, "liveness-probe")} == {"advisory"}
