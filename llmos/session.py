@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import os
 import sys
 from dataclasses import dataclass
@@ -12,11 +13,12 @@ from llmos.console import note
 from llmos.engines import Choice, choose
 from llmos.engines.base import ENGINE_LABEL, EngineRun
 from llmos.kube import Kube
+from llmos.paths import PROJECT_ROOT
 from llmos.stacks import Stack, load_stack
 from planner.faults import EnvironmentFault, Fault, UserFault
 from planner.machine import local_cluster
 
-__all__ = ["Session", "add_stack_arguments", "confirm", "open_session"]
+__all__ = ["Session", "add_stack_arguments", "confirm", "open_session", "with_image_env"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +91,18 @@ def open_session(
     return Session(
         stack=stack, engine=engine, run=run, kube=kube, cluster=cluster, simulated=simulated, install=install
     )
+
+
+def with_image_env(session: Session, *, make: bool) -> EngineRun:
+    """The run as the pulumi engine needs it, which builds images itself: see ``pulumi_images.image_env``."""
+    from llmos.engines.pulumi_images import image_env
+
+    built = [image for image in session.stack.plan.images if image.build]
+    env = image_env(
+        [PROJECT_ROOT / image.build for image in built],
+        platforms=built[0].platforms if built else (), make=make, install=session.install,
+    )  # fmt: skip
+    return dataclasses.replace(session.run, env={**session.run.env, **env})
 
 
 def confirm(args: argparse.Namespace, stack: Stack, *, question: str) -> None:

@@ -14,7 +14,7 @@ from llmos.judging import judge
 from llmos.kube import identity
 from llmos.objects import kubernetes_objects, type_of
 from llmos.packs import Finding
-from llmos.session import Session, add_stack_arguments, open_session
+from llmos.session import Session, add_stack_arguments, open_session, with_image_env
 from llmos.synth import Program
 from planner.plan import Plan
 
@@ -53,7 +53,7 @@ def _actions(session: Session, program: Program) -> Sequence[EngineAction]:
     if session.engine.name == "pulumi":
         from llmos.engines import pulumi
 
-        return pulumi.preview(session.run)
+        return pulumi.preview(with_image_env(session, make=False))
     from llmos.engines import kubectl
 
     return kubectl.preview(session.run, program)

@@ -8,7 +8,7 @@ from llmos import builds
 from llmos.console import duration, note, step
 from llmos.engines.base import EngineResult
 from llmos.judging import judge, refuse_mandatory
-from llmos.session import Session, add_stack_arguments, confirm, open_session
+from llmos.session import Session, add_stack_arguments, confirm, open_session, with_image_env
 from llmos.stacks import load_stack
 from llmos.state import show_state
 
@@ -68,5 +68,6 @@ def _pulumi(session: Session) -> EngineResult:
 
     if any(image.build for image in session.stack.plan.images) and session.stack.plan.target == "local":
         builds.name_registry(install=session.install)
+    run = with_image_env(session, make=True)
     with step("deploying"):
-        return pulumi.up(session.run)
+        return pulumi.up(run)
