@@ -35,7 +35,8 @@ _SLICES_PER_BUCKET = 4
 _CBC_SECONDS = 15
 _SAME = 1e-6
 _BAR_COST_OVER_BOUND = 1.02
-_BAR_SECONDS_256X8 = 2.0
+_BAR_CPU_SECONDS_256X8 = 2.0
+"""Of the one thread that solves: on an idle machine the same as by the clock, on a busy one still about ours only."""
 
 # USD/h, memory bandwidth in GB/s, dense 16-bit TFLOPS, memory in GiB: rounded data-sheet figures and the order of
 # magnitude of on-demand prices. They only have to make realistic instances; no result of the project depends on them.
@@ -169,9 +170,9 @@ def timed(solve: Callable[[], float]) -> tuple[float, float]:
 def measure(instance: Instance) -> dict[str, float]:
     """All solvers on one instance: USD per hour and seconds of each."""
     problem = instance.problem()
-    start = time.perf_counter()
+    start, cpu_start = time.perf_counter(), time.process_time()
     ours = allocate(problem)
-    seconds = time.perf_counter() - start
+    seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - cpu_start
     greedy = allocate(problem, solver="greedy")
     if not isinstance(ours, Allocation) or not isinstance(greedy, Allocation):
         raise RuntimeError("an instance of the benchmark has no plan")
@@ -183,9 +184,9 @@ def measure(instance: Instance) -> dict[str, float]:
     scipy, scipy_seconds = timed(lambda: solve_under_scipy(program))
     melange, melange_seconds = timed(lambda: solve_melange(instance))
     return {
-        "cost": ours.usd_per_hour, "bound": ours.bound, "seconds": seconds, "greedy": greedy.usd_per_hour, "cbc": cbc,
-        "cbc_seconds": cbc_seconds, "scipy": scipy, "scipy_seconds": scipy_seconds, "melange": melange,
-        "melange_seconds": melange_seconds,
+        "cost": ours.usd_per_hour, "bound": ours.bound, "seconds": seconds, "cpu_seconds": cpu_seconds,
+        "greedy": greedy.usd_per_hour, "cbc": cbc, "cbc_seconds": cbc_seconds, "scipy": scipy,
+        "scipy_seconds": scipy_seconds, "melange": melange, "melange_seconds": melange_seconds,
     }  # fmt: skip
 
 
@@ -195,7 +196,7 @@ def summarise(rows: list[dict[str, float]], shapes: list[tuple[int, int]]) -> di
     def median(key: str) -> float:
         return round(statistics.median(row[key] for row in rows), 3)
 
-    large = [row["seconds"] for row, shape in zip(rows, shapes, strict=True) if shape == (256, 8)]
+    large = [row["cpu_seconds"] for row, shape in zip(rows, shapes, strict=True) if shape == (256, 8)]
     solved = [row["melange"] / row["cost"] - 1 for row in rows if math.isfinite(row["melange"])]
     return {
         "instances": len(rows),
@@ -204,7 +205,7 @@ def summarise(rows: list[dict[str, float]], shapes: list[tuple[int, int]]) -> di
         "median_seconds": median("seconds"),
         "cbc_median_seconds": median("cbc_seconds"),
         "greedy_excess_median": round(statistics.median(row["greedy"] / row["cost"] - 1 for row in rows), 4),
-        "max_seconds_256x8": round(max(large), 3) if large else None,
+        "max_cpu_seconds_256x8": round(max(large), 3) if large else None,
         "worse_than_scipy": sum(row["cost"] > row["scipy"] * (1 + _SAME) for row in rows),
         "scipy_median_seconds": median("scipy_seconds"),
         "melange_median_seconds": median("melange_seconds"),
@@ -238,11 +239,11 @@ def main(arguments: list[str] | None = None) -> int:
         )
     summary = summarise(rows, shapes)
     print(json.dumps(summary))
-    slow = summary["max_seconds_256x8"]
+    slow = summary["max_cpu_seconds_256x8"]
     missed = (
         (summary["cost_over_bound_p95"] or math.inf) > _BAR_COST_OVER_BOUND
         or bool(summary["worse_than_cbc"])
-        or (slow is not None and slow > _BAR_SECONDS_256X8)
+        or (slow is not None and slow > _BAR_CPU_SECONDS_256X8)
     )
     return 1 if missed else 0
 

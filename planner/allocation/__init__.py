@@ -1,5 +1,4 @@
-"""Which nodes to get and which replica runs on which: least cost or full owned capacity, with reasons
-(docs/allocation.md).
+"""Which nodes to get and which replica runs on which, with reasons (docs/allocation.md).
 
 problem = Problem(pools=..., workloads=..., applications=..., caps=...)
 result = solve(problem)             # Allocation, or Infeasible with the conflicting constraints

@@ -18,8 +18,7 @@ __all__ = ["DEFAULT_RELATIVE_GAP", "Solver", "allocate", "node_price"]
 Solver = Literal["highs", "greedy"]
 
 DEFAULT_RELATIVE_GAP = 1e-6
-"""Proven optimal: where that is cheap the last hundredth of a percent costs nothing, elsewhere the node limit ends
-the search."""
+"""Proven optimal: where that is hard to reach, the node limit ends the search."""
 _OWNED_TIE_BREAK = 1e-3
 _WORTH_A_SECOND_LOOK = 1e-3
 

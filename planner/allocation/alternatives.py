@@ -83,8 +83,7 @@ def _solved_with(problem: Problem, workload: str, allowed: Callable[[str], bool]
 
 
 def binding_constraints(problem: Problem, allocation: Allocation, *, solve: Solve = allocate) -> tuple[Binding, ...]:
-    """Constraints that make the plan dearer than it would be without them, the dearest first; demand itself is not
-    listed."""
+    """Constraints that make the plan dearer than it would be without them, the dearest first; demand is left out."""
     found = []
     for lever in levers_of(problem):
         if lever.constraint.kind in {"demand", "replicas"}:
@@ -99,8 +98,7 @@ def binding_constraints(problem: Problem, allocation: Allocation, *, solve: Solv
 
 
 def cheapest_of(variants: Mapping[str, Problem], *, solve: Solve = allocate) -> list[tuple[str, Allocation]]:
-    """Named variants of a problem that have a plan, cheapest first: "with fp8", "TTFT 640 ms", whatever the caller
-    can loosen."""
+    """Named variants of a problem that have a plan ("with fp8", "TTFT 640 ms"), cheapest first."""
     solved = ((name, solve(problem)) for name, problem in variants.items())
     found = [(name, result) for name, result in solved if isinstance(result, Allocation)]
     return sorted(found, key=lambda pair: (pair[1].usd_per_hour, pair[0]))

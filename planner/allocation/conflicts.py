@@ -58,8 +58,7 @@ def _has_plan(problem: Problem) -> bool:
 
 
 def _irreducible(problem: Problem, levers: list[Lever]) -> list[Lever]:
-    """Levers whose constraints have no plan together, though without any one of them there is one; empty: there is a
-    plan."""
+    """A set that has no plan, though it has one without any of its members; empty: there is a plan."""
     if _has_plan(problem) or not _has_plan(_without(problem, levers)):
         return []
     kept = list(levers)
@@ -80,15 +79,13 @@ def _missing(levers: list[Lever], kept: list[Lever]) -> list[Lever]:
 
 
 def _relaxation(problem: Problem, lever: Lever) -> Relaxation:
-    needed, usd = _needed_cap(problem, lever) if lever.cap else _needed_step(problem, lever)
+    needed, usd = _needed_step(problem, lever) if lever.cap is None else _needed_cap(problem, lever, lever.cap)
     return Relaxation(
         constraint=lever.constraint, current=lever.current, needed=needed, unit=lever.unit, usd_per_hour=usd
     )
 
 
-def _needed_cap(problem: Problem, lever: Lever) -> tuple[float | None, float | None]:
-    cap = lever.cap
-    assert cap is not None
+def _needed_cap(problem: Problem, lever: Lever, cap: Cap) -> tuple[float | None, float | None]:
     found = allocate(lever.dropped(problem), price=partial(_use, cap))
     if not isinstance(found, Allocation):
         return None, None

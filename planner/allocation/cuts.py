@@ -14,10 +14,9 @@ _MOST_PER_NODE = 12
 
 @dataclass(frozen=True, kw_only=True)
 class PackingCut:
-    """Learned from a plan whose pods did not fit: `counts` replicas of these items need at least `nodes` nodes of
-    the pool.
+    """Learned from a plan whose pods did not fit: `counts` replicas need at least `nodes` nodes of the pool.
 
-    Taking one pod away saves at most one node, so for any other counts r the nodes are at least
+    Taking one pod away saves at most one node, so for any other replicas r the nodes are at least
     ``nodes - sum(shards * max(0, counts - r))``: a valid inequality, and the plan it came from breaks it.
 
     Attributes:

@@ -59,7 +59,7 @@ def formulate(
     for item, hosts in enumerate(layout.hosts):
         for site in hosts:
             columns.replicas[item, site] = builder.column(integer=True)
-    for workload in {item.workload.name: item.workload for item in layout.items}.values():
+    for workload in layout.workloads:
         items = layout.items_of(workload)
         _demand(builder, columns, layout, workload, items)
         _counts(builder, columns, layout, workload, items)

@@ -87,9 +87,8 @@ def _node_share(layout: Layout, index: int, site: int) -> float:
 def greedy_plan(layout: Layout) -> Plan | None:
     """A plan that keeps every constraint, or ``None`` when this method finds none."""
     nodes, shares = _Nodes(layout=layout), {}
-    workloads = {item.workload.name: item.workload for item in layout.items}.values()
     # The pods that need most GPUs are the hardest to place: they go first.
-    for workload in sorted(workloads, key=lambda w: -max(option.gpus for option in w.options)):
+    for workload in sorted(layout.workloads, key=lambda w: -max(option.gpus for option in w.options)):
         items = [item for item in layout.items_of(workload) if layout.hosts[item]]
         while True:
             if not items:
@@ -110,8 +109,7 @@ def greedy_plan(layout: Layout) -> Plan | None:
 def _serve(
     layout: Layout, workload: Workload, items: list[int]
 ) -> tuple[dict[int, tuple[float, ...]] | None, int | None]:
-    """Shares of the options, each bucket wholly on the cheapest; or the option to leave out because too many are in
-    use."""
+    """Shares, each bucket wholly on the cheapest option; or the option to leave out, when too many are in use."""
     price = {i: min(layout.sites[s].price * _node_share(layout, i, s) for s in layout.hosts[i]) for i in items}
     rates = {i: layout.items[i].option.requests_per_second for i in items}
     shares = {i: [0.0] * len(workload.demand) for i in items}

@@ -59,6 +59,11 @@ class Layout:
     items: tuple[Item, ...]
     hosts: tuple[tuple[int, ...], ...]
 
+    @property
+    def workloads(self) -> tuple[Workload, ...]:
+        """The workloads, applications among them, each with its useful options."""
+        return tuple({item.workload.name: item.workload for item in self.items}.values())
+
     def items_of(self, workload: Workload) -> list[int]:
         """Indices of the items of one workload."""
         return [index for index, item in enumerate(self.items) if item.workload.name == workload.name]

@@ -43,8 +43,7 @@ class Lever:
 
 
 def levers_of(problem: Problem) -> list[Lever]:
-    """All constraints of a problem, those that people change last at the end: they are the ones a conflict should
-    name."""
+    """All constraints of a problem, caps last: a conflict should name what people change most easily."""
     levers = [lever for workload in problem.workloads for lever in _workload_levers(workload)]
     levers += [lever for application in problem.applications for lever in _application_levers(application)]
     rank = ["whole_buckets", "max_options", "max_per_node", "min_zones", "spot_floor_fraction", "spot_floor_replicas",

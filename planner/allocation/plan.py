@@ -50,7 +50,7 @@ def counts_of(layout: Layout, columns: Columns, values: NDArray[np.float64]) -> 
     nodes = tuple(round(values[column]) for column in columns.nodes)
     replicas = {key: count for key, column in columns.replicas.items() if (count := round(values[column])) > 0}
     shares: dict[int, tuple[float, ...]] = {}
-    for workload in {item.workload.name: item.workload for item in layout.items}.values():
+    for workload in layout.workloads:
         items = layout.items_of(workload)
         running = {item for item, _ in replicas}
         shares |= _shares(columns, columns.buckets[workload.name], items, running, values)

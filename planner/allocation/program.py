@@ -15,8 +15,7 @@ INFINITY = float("inf")
 
 @dataclass(frozen=True, kw_only=True)
 class Program:
-    """Minimise ``cost @ x`` with ``row_lower <= A @ x <= row_upper`` and ``lower <= x <= upper``; A in compressed
-    rows."""
+    """Minimise ``cost @ x``, ``row_lower <= A @ x <= row_upper``, ``lower <= x <= upper``; A in compressed rows."""
 
     cost: NDArray[np.float64]
     lower: NDArray[np.float64]

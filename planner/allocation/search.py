@@ -1,5 +1,4 @@
-"""The exact search: the program, the packing of its pods, and again with what the packing taught, until every pod
-has a node."""
+"""The exact search: solve the program, pack its pods, and again with what that taught, until every pod has a node."""
 
 from __future__ import annotations
 
@@ -21,8 +20,7 @@ _MAX_ROUNDS = 6
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """When a search ends: at a relative gap, or after a number of branch-and-bound nodes (``None``: by the program's
-    size)."""
+    """When a search ends: at a relative gap, or after a number of nodes (``None``: by the program's size)."""
 
     relative_gap: float
     nodes: int | None
@@ -38,8 +36,7 @@ class Limits:
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """What a search ends with: the best plan, if any; a proven lower bound; and whether it is proven that there is
-    no plan."""
+    """The best plan of a search, if any; a proven lower bound; and whether it is proven that there is no plan."""
 
     allocation: Allocation | None
     bound: float

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 
 from planner.allocation.problem import HOURS_PER_MONTH
@@ -30,23 +31,21 @@ def describe_constraint(constraint: Constraint) -> str:
 
 
 def describe_relaxation(relaxation: Relaxation) -> str:
-    """The change in one line, e.g. ``budget 2000 -> 2340 USD/month``; budgets by month, rounded so that they
-    suffice."""
+    """The change in one line, e.g. ``budget 2000 -> 2340 USD/month``; budgets by month, rounded up to suffice."""
     name = describe_constraint(relaxation.constraint)
-    scale, unit, digits = (
-        (HOURS_PER_MONTH, "USD/month", 0) if relaxation.unit == "usd_per_hour" else (1, relaxation.unit, 2)
-    )
-    current = f"{relaxation.current * scale:,.{digits}f}" if scale > 1 else f"{relaxation.current:g}"
+    monthly = relaxation.unit == "usd_per_hour"
+    scale, unit, step = (HOURS_PER_MONTH, "USD/month", 1.0) if monthly else (1, relaxation.unit, 0.001)
+    current = f"{relaxation.current * scale:,.10g}"
     if relaxation.needed is None:
         return f"{name}: no value of it is enough (now {current} {unit})"
-    if scale > 1:
-        return f"{name} {current} -> {-(-relaxation.needed * scale // 1):,.0f} {unit}"
-    return f"{name} {current} -> {relaxation.needed:.4g} {unit}"
+    steps = round(relaxation.needed * scale / step, 6)
+    # Rounded to the side that still works.
+    enough = math.ceil(steps) if relaxation.needed > relaxation.current else math.floor(steps)
+    return f"{name} {current} -> {round(enough * step, 3):,.10g} {unit}"
 
 
 def describe(result: Allocation | Infeasible) -> str:
-    """The result in a few lines: nodes, what runs where, cost and proof; or the conflicts and what would resolve
-    them."""
+    """The result in a few lines: nodes, replicas, cost and proof; or the conflicts and what would resolve them."""
     return _allocation(result) if isinstance(result, Allocation) else _infeasible(result)
 
 

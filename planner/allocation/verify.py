@@ -1,5 +1,4 @@
-"""An independent check that an allocation fits its problem: plain sums over the nodes and pods, nothing of the
-solver's."""
+"""An independent check that an allocation fits: plain sums over nodes and pods, nothing of the solver's."""
 
 from __future__ import annotations
 
