@@ -26,10 +26,10 @@ Ints = NDArray[np.int_]
 _MEMORY_DAYS = (1.0, 3.0, 7.0)
 # A relative excess loss of 1/sharpness over the best expert costs a factor e of weight.
 _SHARPNESS = (4.0, 8.0, 16.0)
-_REGRESSION_MEMORY_DAYS = 7.0
+_REGRESSION_MEMORY_DAYS = 3.0
 _REGRESSION_REFITS_PER_DAY = 12
 # Ridge per unit of observation weight, on log-ratios: strong enough that a day of data moves coefficients by tenths.
-_REGRESSION_RIDGE = 0.1
+_REGRESSION_RIDGE = 0.3
 # Residuals below this log-ratio (0.1 %) count as this one in the reweighting, which keeps it finite.
 _SMALLEST_RESIDUAL = 1e-3
 
