@@ -90,7 +90,7 @@ def _service_names(node: Node) -> Iterator[str]:
     """Names under ``backend.service``, ``defaultBackend.service`` and ``backendRefs``, wherever they stand."""
     if isinstance(node.raw, dict):
         for key, child in node.items():
-            if key in ("service",) and child.get("name").text:
+            if key == "service" and child.get("name").text:
                 yield child.get("name").text or ""
             elif key == "backendRefs":
                 yield from (name for ref in child.elements() if (name := ref.get("name").text))
@@ -143,13 +143,16 @@ def _encryption(entry: KubeObject, context: Context) -> Iterable[Violation]:
 
 
 def _listeners(route: KubeObject, stack: Stack) -> Iterable[Violation]:
-    names = {parent.get("name").text for parent in route.root.get("spec", "parentRefs").elements()}
+    parents = route.root.get("spec", "parentRefs")
+    names = {parent.get("name").text for parent in parents.elements()}
     gateways = [gateway for gateway in stack.of_kind("Gateway") if gateway.name in names]
+    if len(gateways) < len(names) or not names:
+        message = "its Gateway is not part of the stack, so nobody can see here whether it uses TLS"
+        yield Violation(path=parents.path, message=message)
     for gateway in gateways:
         for listener in gateway.root.get("spec", "listeners").elements():
             if listener.get("protocol").text not in ("HTTPS", "TLS"):
-                path = route.root.get("spec", "parentRefs").path
-                yield Violation(path=path, message=f"the route's {gateway.object} listens without TLS")
+                yield Violation(path=parents.path, message=f"the route's {gateway.object} listens without TLS")
 
 
 def _rate(entry: KubeObject, context: Context) -> Iterable[Violation]:
