@@ -18,8 +18,9 @@ _STEPS_THAT_MAKE_A_GAP = 3.0
 _REQUESTS_PER_BIN = 100
 _FINEST_TRACE_BIN_SECONDS = 10
 _COARSEST_TRACE_BIN_SECONDS = 600
-# Ten years of 10-second bins would be 32 million; a slip in a single time must not ask for more memory than that.
+# A slip in a single time must not ask for all memory: this many bins, or ten per row if that is more.
 _MOST_BINS = 2_000_000
+_MOST_BINS_PER_ROW = 10
 
 
 def binned_rates(name: str, times: Floats, values: Floats, *, counted: bool, anchored: bool) -> History:
@@ -46,7 +47,7 @@ def binned_rates(name: str, times: Floats, values: Floats, *, counted: bool, anc
     size = bin_size_at_least(usual)
     start = np.floor(times[0] / size) * size
     index = ((times - start) // size).astype(int)
-    count = _checked_count(name, int(index[-1]) + 1)
+    count = _checked_count(name, int(index[-1]) + 1, times.size)
     known = ~np.isnan(rates)
     weight = np.bincount(index[known], weights=covered[known], minlength=count)
     total = np.bincount(index[known], weights=(rates * covered)[known], minlength=count)
@@ -63,7 +64,7 @@ def binned_requests(name: str, times: Floats, *, anchored: bool) -> History:
     size = bin_size_at_least(float(wanted))
     start = np.floor(times[0] / size) * size
     index = ((times - start) // size).astype(int)
-    count = _checked_count(name, int(index[-1]) + 1)
+    count = _checked_count(name, int(index[-1]) + 1, times.size)
     edges = start + np.arange(count + 1) * size
     covered = np.minimum(edges[1:], times[-1]) - np.maximum(edges[:-1], times[0])
     requests = np.bincount(index, minlength=count)
@@ -79,8 +80,8 @@ def binned_requests(name: str, times: Floats, *, anchored: bool) -> History:
     )
 
 
-def _checked_count(name: str, count: int) -> int:
-    if count > _MOST_BINS:
+def _checked_count(name: str, count: int, rows: int) -> int:
+    if count > max(_MOST_BINS, _MOST_BINS_PER_ROW * rows):
         raise _too_little(name, f"spans {count:,} bins, far more than it has rows: is one of its times wrong?")
     return count
 

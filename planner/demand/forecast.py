@@ -67,6 +67,10 @@ class Forecast:
             raise ValueError(f"quantile {level:g} was not forecast: one of {', '.join(f'{q:g}' for q in self.levels)}")
         return self.quantiles[:, self.levels.index(level)]
 
+    def peak(self, level: float, *, within_seconds: int = WEEK_SECONDS) -> float:
+        """The highest such demand in requests per second within a time from now, which capacity is sized for."""
+        return float(self.quantile(level)[: max(1, within_seconds // self.bin_seconds)].max())
+
 
 def forecast(
     history: History,
@@ -123,7 +127,8 @@ def prepared(history: History) -> History:
     target = _BIN_SECONDS
     if history.span_seconds < DAY_SECONDS:
         target = min(target, bin_size_at_least(history.span_seconds / _BINS_OF_A_SHORT_HISTORY))
-    size = next(s for s in (target, *_coarser(target)) if s % history.bin_seconds == 0)
+    sizes = range(target, DAY_SECONDS + 1)
+    size = next(size for size in sizes if DAY_SECONDS % size == 0 and size % history.bin_seconds == 0)
     usable = history.with_outages_masked().last(_LONGEST_HISTORY_SECONDS).rebinned(size)
     count = int(usable.known.sum())
     if count < _FEWEST_BINS:
@@ -144,11 +149,6 @@ def prepared(history: History) -> History:
             )
         )
     return usable
-
-
-def _coarser(target: int) -> list[int]:
-    """Divisors of a day above ``target`` that are its multiples or whole parts of a day."""
-    return [size for size in range(target + 1, DAY_SECONDS + 1) if DAY_SECONDS % size == 0]
 
 
 def _backtestable_horizons(history: History) -> NDArray[np.int_]:

@@ -93,9 +93,9 @@ def _open(path: Path) -> tuple[list[str], list[list[str]], list[int]]:
             header = next(reader, [])
             numbered = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
     except FileNotFoundError:
-        raise _fault(str(path), "there is no such file", "correct the path; it is relative to the stack file") from None
-    except (UnicodeDecodeError, IsADirectoryError, csv.Error) as error:
-        raise _fault(str(path), f"is not a CSV file in UTF-8 ({error})", "export it as CSV in UTF-8") from None
+        raise _fault(str(path), "there is no such file", "correct the path") from None
+    except (UnicodeDecodeError, OSError, csv.Error) as error:
+        raise _fault(str(path), f"cannot be read as CSV in UTF-8 ({error})", "export it as CSV in UTF-8") from None
     return header, [row for _, row in numbered], [line for line, _ in numbered]
 
 

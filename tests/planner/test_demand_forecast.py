@@ -185,6 +185,7 @@ def test_histories_that_cannot_be_forecast(rates: np.ndarray, said: str) -> None
 def test_only_forecast_quantiles_can_be_asked_for() -> None:
     predicted: Forecast = forecast(history_of(daily(3, noise=0.1)), quantiles=(0.9, 0.5))
     assert predicted.levels == (0.5, 0.9)
+    assert predicted.peak(0.9) == predicted.quantile(0.9).max() > predicted.peak(0.9, within_seconds=HALF_HOUR)
     with pytest.raises(ValueError, match=r"quantile 0\.95 was not forecast: one of 0\.5, 0\.9"):
         predicted.quantile(0.95)
     with pytest.raises(ValueError, match="between 0 and 1"):

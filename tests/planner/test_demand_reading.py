@@ -127,6 +127,7 @@ def test_files_that_are_none(tmp_path: Path) -> None:
     assert "there is no such file" in faults_of(tmp_path / "absent.csv")[0]
     binary = tmp_path / "binary.csv"
     binary.write_bytes(b"t,rate\n0,\xff\xfe\n")
-    assert "not a CSV file in UTF-8" in faults_of(binary)[0]
+    assert "cannot be read as CSV in UTF-8" in faults_of(binary)[0]
+    assert "cannot be read" in faults_of(tmp_path)[0]
     with pytest.raises(UserFault, match="not single requests"):
         read_requests(written(tmp_path, "t,rate\n0,1\n600,1\n"))
