@@ -31,6 +31,8 @@ def arguments(model: ModelPlan) -> list[str]:
     ]
     if model.quantization not in ("auto", "none"):
         args.append(f"--quantization={model.quantization}")
+    if model.batched_tokens:
+        args.append(f"--max-num-batched-tokens={model.batched_tokens}")
     return [*args, *model.extra_args]
 
 

@@ -17,6 +17,7 @@ from planner.plan import ModelPlan
 __all__ = ["ModelServer", "ModelServerArgs"]
 
 _LLAMA_PORT = 8080
+_INSTANCE_TYPE = "node.kubernetes.io/instance-type"
 _GPU_TOLERATION = {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
 
 
@@ -173,9 +174,22 @@ def _vllm_pod(name: str, args: ModelServerArgs, claim: str) -> dict[str, Any]:
         volumes=made,
         stream_seconds=model.stream_seconds,
         pull_secret=args.pull_secret,
-        nodeSelector={**args.node_selector, "node.kubernetes.io/instance-type": model.instance_type},
         tolerations=[_GPU_TOLERATION],
+        **_machines(args),
     )
+
+
+def _machines(args: ModelServerArgs) -> dict[str, Any]:
+    """The pool's nodes of the model's instance type; of any that may stand in for it, which takes an affinity."""
+    model = args.model
+    if not model.fallbacks:
+        return {"nodeSelector": {**args.node_selector, _INSTANCE_TYPE: model.instance_type}}
+    types = {"key": _INSTANCE_TYPE, "operator": "In", "values": [model.instance_type, *model.fallbacks]}
+    required = {"nodeSelectorTerms": [{"matchExpressions": [types]}]}
+    return {
+        "nodeSelector": args.node_selector,
+        "affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}},
+    }
 
 
 def _llama_pod(name: str, args: ModelServerArgs, port: int) -> dict[str, Any]:

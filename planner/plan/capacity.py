@@ -4,32 +4,55 @@ from __future__ import annotations
 
 import math
 
+from planner.catalogue import Catalogue
 from planner.faults import Fault
 from planner.plan.types import ApplicationPlan, GpuPoolPlan, ModelPlan, NamespacePlan
-from planner.settings import StackSettings
+from planner.settings import Hardware, Model, StackSettings
 
-__all__ = ["needed_gpus", "plan_gpu_pool", "plan_namespace"]
+__all__ = ["needed_gpus", "plan_gpu_pool", "plan_namespace", "stated"]
 
 # Pods beside those of the plan: jobs, and what an operator starts to look at a fault.
 _SPARE_PODS = 10
 
 
-def needed_gpus(settings: StackSettings) -> int:
-    """GPUs of all models at their maximum number of replicas."""
-    return sum(m.maximum_replicas * m.hardware.gpus for m in settings.models.values() if m.hardware)
+def stated(model: Model) -> Hardware | None:
+    """A model's hardware; what ``auto`` stands for has been put in its place before."""
+    return model.hardware if isinstance(model.hardware, Hardware) else None
+
+
+def needed_gpus(settings: StackSettings, catalogue: Catalogue) -> int:
+    """GPUs of the nodes that all models need at their maximum number of replicas.
+
+    Karpenter counts whole nodes against the limit of a pool: where a replica leaves GPUs of its node over, they count.
+    """
+    return sum(_node_gpus(model.maximum_replicas, hardware, catalogue) for model, hardware in _on_gpus(settings))
+
+
+def _node_gpus(replicas: int, hardware: Hardware, catalogue: Catalogue) -> int:
+    instance = catalogue.instances.get(hardware.instance_type)
+    if instance is None or instance.gpus < hardware.gpus:
+        # Reported as a fault of its own.
+        return replicas * hardware.gpus
+    return math.ceil(replicas / (instance.gpus // hardware.gpus)) * instance.gpus
+
+
+def _on_gpus(settings: StackSettings) -> list[tuple[Model, Hardware]]:
+    return [(model, hardware) for model in settings.models.values() if (hardware := stated(model))]
 
 
 def plan_gpu_pool(
-    settings: StackSettings, *, stack: str, where: str
+    settings: StackSettings, *, stack: str, catalogue: Catalogue, where: str
 ) -> tuple[GpuPoolPlan | None, list[Fault]]:
     """The pool of GPU nodes, ``None`` when no model needs one, and a fault when it is smaller than the models need."""
-    on_gpus = [model for model in settings.models.values() if model.hardware]
+    on_gpus = [hardware for _, hardware in _on_gpus(settings)]
     if not on_gpus:
         return None, []
-    needed = needed_gpus(settings)
+    needed = needed_gpus(settings, catalogue)
     pool = settings.gpu_pool
-    # One replica more than needed lets a rolling update start the new pod before the old one goes.
-    max_gpus = pool.max_gpus or needed + max(model.hardware.gpus for model in on_gpus if model.hardware)
+    # One replica more than needed lets a rolling update start the new pod before the old one goes, unless that one is
+    # what the budget refuses.
+    spare = max(_node_gpus(1, hardware, catalogue) for hardware in on_gpus)
+    max_gpus = pool.max_gpus or max(needed, min(needed + spare, settings.budget.gpus or needed + spare))
     faults = []
     if max_gpus < needed:
         faults.append(
@@ -43,7 +66,7 @@ def plan_gpu_pool(
     plan = GpuPoolPlan(
         kind=pool.kind,
         name=f"llmagentos-{stack}-gpu",
-        instance_types=tuple(sorted({model.hardware.instance_type for model in on_gpus if model.hardware})),
+        instance_types=tuple(sorted({name for hardware in on_gpus for name in hardware.instance_types})),
         spot=pool.spot,
         max_gpus=max_gpus,
         selector=dict(sorted(pool.selector.items())),

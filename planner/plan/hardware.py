@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from planner.catalogue import Catalogue, InstanceType
 from planner.faults import Fault, nearest
+from planner.plan.capacity import stated
 from planner.plan.types import Decision, Rejected
 from planner.settings import Hardware, StackSettings
+from planner.sizing import SizedModel, Sizing
 
 __all__ = ["decide_hardware", "hardware_faults"]
 
@@ -16,8 +18,10 @@ def hardware_faults(settings: StackSettings, *, catalogue: Catalogue, where: str
     """One fault for each model whose hardware is unknown, has no usable GPU or too few of them."""
     faults = []
     for name, model in sorted(settings.models.items()):
-        if model.hardware:
-            faults += _faults_of(model.hardware, catalogue, where=f"{where}: models.{name}.hardware")
+        hardware = stated(model)
+        for kind in hardware.instance_types if hardware else ():
+            wanted = Hardware(instance_type=kind, gpus=hardware.gpus)
+            faults += _faults_of(wanted, catalogue, where=f"{where}: models.{name}.hardware")
     return faults
 
 
@@ -56,10 +60,29 @@ def _by_price(instance: InstanceType) -> tuple[float, str]:
     return (instance.usd_per_hour if instance.usd_per_hour is not None else float("inf"), instance.name)
 
 
-def decide_hardware(settings: StackSettings, *, catalogue: Catalogue) -> tuple[Decision, ...]:
-    """Per model on GPUs: what is stated, the cheapest other type that offers as much, and what is cheaper but less."""
+def decide_hardware(
+    settings: StackSettings, *, catalogue: Catalogue, sizing: Sizing | None = None
+) -> tuple[Decision, ...]:
+    """Per model on GPUs: what was sized, with sizing's reasons; or what is stated, the cheapest other type that offers
+    as much, and what is cheaper but less."""
+    sized = sizing.models if sizing else {}
     return tuple(
-        _decide(name, model.hardware, catalogue) for name, model in sorted(settings.models.items()) if model.hardware
+        _sized(name, sized[name]) if name in sized else _decide(name, hardware, catalogue)
+        for name, model in sorted(settings.models.items())
+        if (hardware := stated(model))
+    )
+
+
+def _sized(name: str, sized: SizedModel) -> Decision:
+    spare = f"; {', '.join(sized.fallbacks)} may stand in" if sized.fallbacks else ""
+    return Decision(
+        subject=f"models.{name}.hardware",
+        chosen=f"{sized.chosen}{spare}",
+        binding=sized.binding,
+        runner_up=sized.runner_up,
+        rejected=tuple(Rejected(option=item.option, reason=item.reason) for item in sized.rejected),
+        price_source=sized.price_source,
+        price_date=sized.price_date,
     )
 
 

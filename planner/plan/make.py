@@ -13,6 +13,7 @@ from planner.plan.images import plan_images
 from planner.plan.models import plan_models
 from planner.plan.types import Plan, RegistryPlan
 from planner.settings import StackSettings
+from planner.sizing import resolve, with_own_rows
 
 __all__ = ["LOCAL_REGISTRY", "make_plan"]
 
@@ -34,17 +35,18 @@ def make_plan(
         settings: the checked stack file.
         stack: the stack's name, e.g. ``dev``; names derive from it.
         lock: the stack's lock; an empty one by default.
-        catalogue: instance types and models; the shipped one by default.
+        catalogue: instance types and models, under the stack file's own rows; the shipped one by default.
         stack_file: the file's name for messages; ``Pulumi.<stack>.yaml`` by default.
 
     Raises:
         UserFault: with every fault that shows only against the catalogue and the lock.
     """
-    catalogue = catalogue or load()
     lock = lock or Lock()
     where = stack_file or f"Pulumi.{stack}.yaml"
+    catalogue = with_own_rows(catalogue or load(), settings, where=where)
+    settings, sizing = resolve(settings, locked=lock.sizing, catalogue=catalogue, stack=stack, where=where)
     images, faults = plan_images(settings, lock=lock, stack=stack, where=where)
-    pool, pool_faults = plan_gpu_pool(settings, stack=stack, where=where)
+    pool, pool_faults = plan_gpu_pool(settings, stack=stack, catalogue=catalogue, where=where)
     faults += hardware_faults(settings, catalogue=catalogue, where=where) + pool_faults
     if faults:
         raise UserFault(faults)
@@ -67,7 +69,7 @@ def make_plan(
         costs=costs,
         usd_per_month_min=total_per_month([cost.usd_per_month_min for cost in costs]),
         usd_per_month=total_per_month([cost.usd_per_month_max for cost in costs]),
-        decisions=decide_hardware(settings, catalogue=catalogue),
+        decisions=decide_hardware(settings, catalogue=catalogue, sizing=sizing),
         stack_file=where,
     )
 

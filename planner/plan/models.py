@@ -7,11 +7,11 @@ import math
 from planner.catalogue import Catalogue
 from planner.lock import Lock
 from planner.plan.applications import stream_seconds
-from planner.plan.capacity import needed_gpus
+from planner.plan.capacity import needed_gpus, stated
 from planner.plan.types import GpuPoolPlan, ImagePlan, ModelPlan
-from planner.settings import Model, StackSettings
+from planner.settings import Hardware, Model, StackSettings
 
-__all__ = ["plan_models"]
+__all__ = ["plan_models", "pod_size"]
 
 # Share of a node that pods may ask for. The rest is the kubelet's reservation, DaemonSets and the device plugin; on the
 # smallest GPU nodes (4 vCPU, 16 GiB) these take about a fifth.
@@ -32,7 +32,7 @@ def plan_models(
     pool: GpuPoolPlan | None,
 ) -> tuple[ModelPlan, ...]:
     """One plan per model, by name. The hardware has been checked before."""
-    spare_gpus = (pool.max_gpus if pool else 0) - needed_gpus(settings)
+    spare_gpus = (pool.max_gpus if pool else 0) - needed_gpus(settings, catalogue)
     return tuple(
         _plan(name, model, settings=settings, lock=lock, catalogue=catalogue, image=images[name], spare_gpus=spare_gpus)
         for name, model in sorted(settings.models.items())
@@ -49,8 +49,9 @@ def _plan(
     image: ImagePlan,
     spare_gpus: int,
 ) -> ModelPlan:
-    gpus = model.hardware.gpus if model.hardware else 0
-    cpu, memory = _cpu_and_memory(model, catalogue)
+    hardware = stated(model)
+    gpus = hardware.gpus if hardware else 0
+    cpu, memory = pod_size(hardware, catalogue) if hardware else _CPU_SERVER
     weights = _weights_gib(model, catalogue)
     return ModelPlan(
         name=name,
@@ -60,8 +61,10 @@ def _plan(
         image=image.name,
         context_tokens=model.context_tokens,
         max_sequences=model.max_sequences,
+        batched_tokens=model.batched_tokens or 0,
         quantization=model.quantization,
-        instance_type=model.hardware.instance_type if model.hardware else "",
+        instance_type=hardware.instance_type if hardware else "",
+        fallbacks=hardware.fallbacks if hardware else (),
         gpus=gpus,
         tensor_parallel=max(1, gpus),
         cpu_cores=cpu,
@@ -82,13 +85,14 @@ def _plan(
     )
 
 
-def _cpu_and_memory(model: Model, catalogue: Catalogue) -> tuple[float, float]:
-    """Cores and GiB that a replica requests: its GPUs' share of what the node can give."""
-    if not model.hardware:
-        return _CPU_SERVER
-    instance = catalogue.instances[model.hardware.instance_type]
-    share = _NODE_SHARE * model.hardware.gpus / instance.gpus
-    return max(1, math.floor(instance.vcpu * share)), max(1, math.floor(instance.memory_gib * share))
+def pod_size(hardware: Hardware, catalogue: Catalogue) -> tuple[float, float]:
+    """Cores and GiB that a replica requests: its GPUs' share of what the smallest of its nodes can give."""
+    sizes = []
+    for name in hardware.instance_types:
+        instance = catalogue.instances[name]
+        share = _NODE_SHARE * hardware.gpus / instance.gpus
+        sizes.append((max(1, math.floor(instance.vcpu * share)), max(1, math.floor(instance.memory_gib * share))))
+    return min(cpu for cpu, _ in sizes), min(memory for _, memory in sizes)
 
 
 def _weights_gib(model: Model, catalogue: Catalogue) -> float:

@@ -79,7 +79,8 @@ class ApplicationPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelPlan:
-    """One model server. ``instance_type`` is empty on CPUs; ``clients`` are the applications that may call it."""
+    """One model server. ``instance_type`` is empty on CPUs, ``fallbacks`` may stand in for it; ``batched_tokens`` is 0
+    for the engine's own default; ``clients`` are the applications that may call it."""
 
     name: str
     source: str
@@ -88,8 +89,10 @@ class ModelPlan:
     image: str
     context_tokens: int
     max_sequences: int
+    batched_tokens: int
     quantization: str
     instance_type: str
+    fallbacks: tuple[str, ...]
     gpus: int
     tensor_parallel: int
     cpu_cores: float

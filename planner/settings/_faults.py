@@ -35,7 +35,7 @@ def _of_other_branch(item: Any) -> bool:
     """Whether the error belongs to the branch of a union that the value was not meant for (a number against a map)."""
     branch = str(item["loc"][-1]) if item["loc"] else ""
     is_map = isinstance(item["input"], Mapping)
-    if branch in _NUMBER_BRANCHES:
+    if branch in _NUMBER_BRANCHES or branch.startswith("literal["):
         return is_map
     return item["type"] == "model_type" and "Replicas" in branch and not is_map
 

@@ -77,6 +77,16 @@ def _gpu_pool(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
         )
 
 
+def _auto(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
+    auto = [n for n, m in _map(raw, "models").items() if isinstance(m, Mapping) and m.get("hardware") == "auto"]
+    if auto and _map(raw, "gpu_pool").get("kind") == "existing":
+        yield Fault(
+            what=f"hardware auto ({', '.join(map(str, auto))}) chooses nodes to rent, and an existing pool has its own",
+            where=f"{where}: gpu_pool.kind", nearest="allowed with hardware auto: karpenter",
+            fix="state the hardware of the existing nodes for these models, or set kind: karpenter",
+        )
+
+
 def _keda(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
     for name, model in _map(raw, "models").items():
         if not isinstance(model, Mapping) or model.get("autoscaling") != "keda":
@@ -115,4 +125,4 @@ def _registry(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
 
 
 _Check = Callable[[Mapping[str, Any], str], Iterator[Fault]]
-_CHECKS: tuple[_Check, ...] = (_target, _models, _gpu_pool, _keda, _names, _registry)
+_CHECKS: tuple[_Check, ...] = (_target, _models, _gpu_pool, _auto, _keda, _names, _registry)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -55,6 +56,13 @@ class Hardware(Settings):
     """Instance type of the catalogue, e.g. g6.xlarge."""
     gpus: Annotated[int, Field(ge=1, le=16)] = 1
     """GPUs of one replica; the tensor-parallel degree equals it, so that none is paid for and idle."""
+    fallbacks: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    """Instance types that may stand in where ``instance_type`` cannot be had. Budgets count the dearest of all."""
+
+    @property
+    def instance_types(self) -> tuple[str, ...]:
+        """The type, then those that may stand in for it."""
+        return (self.instance_type, *self.fallbacks)
 
 
 class Weights(Settings):
@@ -81,6 +89,8 @@ class Model(Settings):
     max_sequences: Annotated[int, Field(ge=1, le=4096)] = 256
     """Requests computed at once; more wait in the queue, where the autoscaler sees them. 256 is vLLM's own default on
     most GPUs, stated so that an upgrade does not move it."""
+    batched_tokens: Annotated[int, Field(ge=128, le=1_000_000)] | None = None
+    """Tokens computed in one step; the engine's own default by GPU when absent. hardware auto sets what it sized."""
     quantization: Literal["auto", "none", "fp8", "awq", "gptq", "bitsandbytes"] = "auto"
     """Weight precision. auto: as the checkpoint was published."""
     slo: Slo = Slo()
@@ -89,8 +99,11 @@ class Model(Settings):
     """Expected load; without it one replica is assumed to suffice."""
     replicas: Annotated[int, Field(ge=1, le=1000)] | ModelReplicas = 1
     """A fixed number or a range."""
-    hardware: Hardware | None = None
-    """GPU hardware of one replica; required for vLLM."""
+    hardware: Hardware | Literal["auto"] | None = None
+    """GPU hardware of one replica; required for vLLM. auto: chosen by ``llmos size`` and kept in the lock."""
+    quality_steps: Annotated[tuple[Literal["fp8"], ...], Field(strict=False)] = ()
+    """With hardware auto: lower weight precisions that may be chosen although they cost quality; none by default.
+    vLLM makes fp8 of any checkpoint while it loads. For 4 bits name a checkpoint that was quantised beforehand."""
     autoscaling: Literal["fixed", "keda"] = "fixed"
     """fixed: ``replicas.min`` all the time. keda: between min and max by queue length and KV-cache use."""
     weights: Weights = Weights()
@@ -119,12 +132,36 @@ class Model(Settings):
         if self.engine == "vllm" and self.source == BUILTIN_TINY:
             raise ValueError("builtin:tiny is a GGUF file for llama.cpp; set engine: llama.cpp")
         if self.engine == "vllm" and self.hardware is None:
-            raise ValueError("engine vllm needs hardware, e.g. {instance_type: g6.xlarge, gpus: 1}")
+            raise ValueError("engine vllm needs hardware, e.g. {instance_type: g6.xlarge, gpus: 1}, or auto")
         if self.engine == "llama.cpp" and self.hardware is not None:
             raise ValueError("engine llama.cpp runs on CPUs; remove hardware")
         if self.engine == "llama.cpp" and self.source != BUILTIN_TINY:
             raise ValueError("engine llama.cpp serves source builtin:tiny only; use engine: vllm for hub models")
         return self
+
+    @model_validator(mode="after")
+    def _sizable(self) -> Model:
+        if self.hardware != "auto":
+            if self.quality_steps:
+                raise ValueError("quality_steps goes with hardware: auto; state the precision as quantization")
+            return self
+        if self.traffic is None:
+            raise ValueError(
+                "hardware auto needs traffic, e.g. {requests_per_second: 2, input_tokens: 800, output_tokens: 200}"
+            )
+        if self.quantization not in ("auto", "none", "fp8"):
+            raise ValueError(
+                f"hardware auto takes quantization auto, none or fp8, not {self.quantization}; vLLM finds the format "
+                "of a checkpoint that was quantised beforehand by itself"
+            )
+        return self
+
+    @field_validator("hardware", mode="before")
+    @classmethod
+    def _map_or_auto(cls, hardware: Any) -> Any:
+        if hardware is None or hardware == "auto" or isinstance(hardware, Mapping | Hardware):
+            return hardware
+        raise ValueError("must be auto, or a map such as {instance_type: g6.xlarge, gpus: 1}")
 
     @field_validator("extra_args")
     @classmethod
@@ -132,5 +169,3 @@ class Model(Settings):
         if any(arg.split("=")[0] in {"--api-key", "--hf-token"} for arg in args):
             raise ValueError("a key on the command line is readable by everyone on the node; use `token` or a Secret")
         return args
-
-

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from datetime import date
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from planner.settings._base import Name, Settings
 from planner.settings.applications import Application
 from planner.settings.models import Model
 
-__all__ = ["Budget", "GpuPool", "NamespaceSettings", "Observability", "RegistrySettings", "StackSettings"]
+__all__ = [
+    "Budget",
+    "CatalogRows",
+    "GpuPool",
+    "NamespaceSettings",
+    "Observability",
+    "RegistrySettings",
+    "SizingSettings",
+    "StackSettings",
+]
 
 
 class NamespaceSettings(Settings):
@@ -83,6 +93,32 @@ class RegistrySettings(Settings):
     """Name of an existing Secret of type kubernetes.io/dockerconfigjson in the namespace."""
 
 
+def _date_as_text(value: Any) -> Any:
+    """YAML reads 2026-11-01 as a date; JSON, and with it Pulumi's configuration, knows text only."""
+    return value.isoformat() if isinstance(value, date) else value
+
+
+Row = dict[str, Annotated[Any, BeforeValidator(_date_as_text)]]
+
+
+class CatalogRows(Settings):
+    """A user's own rows over the shipped catalogue; a row with a known name replaces only the columns it states."""
+
+    instances: Annotated[tuple[Row, ...], Field(strict=False)] = ()
+    """Instance types, with the columns of ``planner/data/instances.csv``; a price needs ``price_date``."""
+    gpus: Annotated[tuple[Row, ...], Field(strict=False)] = ()
+    """GPUs, with the columns of ``planner/data/gpus.csv``."""
+    models: Annotated[tuple[Row, ...], Field(strict=False)] = ()
+    """Models, with the columns of ``planner/data/models.csv``."""
+
+
+class SizingSettings(Settings):
+    """How ``llmos size`` chooses hardware for models with ``hardware: auto``."""
+
+    solver: Literal["highs", "greedy"] = "highs"
+    """highs proves the least cost; greedy is quick and proves nothing."""
+
+
 class StackSettings(Settings):
     """One stack file."""
 
@@ -106,3 +142,7 @@ class StackSettings(Settings):
     """Where GPU nodes come from."""
     budget: Budget = Budget()
     """Upper limits."""
+    catalog: CatalogRows = CatalogRows()
+    """Own rows and prices over the shipped catalogue."""
+    sizing: SizingSettings = SizingSettings()
+    """How hardware is chosen."""

@@ -1,0 +1,130 @@
+"""No plan: which demands conflict, and the cheapest change of each that would resolve it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from planner.allocation import (
+    Allocation,
+    Infeasible,
+    Problem,
+    allocate,
+    describe_constraint,
+    describe_relaxation,
+    solve,
+)
+from planner.catalogue import Catalogue, usd_per_month
+from planner.faults import Fault, UserFault
+from planner.settings import Model, StackSettings
+from planner.sizing.build import choice_of, prepare
+
+__all__ = ["refuse_conflicts", "refuse_model"]
+
+_STEPS = (1.1, 1.25, 1.5, 2, 3, 5, 10)
+"""Times the promised latency; the first that helps is named."""
+_SHOWN_REASONS = 3
+
+
+def refuse_model(name: str, settings: StackSettings, catalogue: Catalogue, *, where: str) -> UserFault:
+    """The fault of a model that no instance type can serve as asked."""
+    model = settings.models[name]
+    choice = choice_of(name, model, catalogue, where=where)
+    reasons: dict[str, str] = {}
+    for item in choice.rejected:
+        if item.constraint != "instance type":
+            reasons.setdefault(item.constraint, f"{item.option}: {item.reason}")
+    shown = "; ".join(list(reasons.values())[:_SHOWN_REASONS])
+
+    def helps(changed: StackSettings) -> str | None:
+        found = choice_of(name, changed.models[name], catalogue, where=where).candidates
+        priced = [c.usd_per_hour for c in found if c.usd_per_hour is not None]
+        return f"from {usd_per_month(min(priced)):,.0f} USD/month for a replica" if priced else None
+
+    return UserFault(
+        Fault(
+            what=f"no instance type serves {model.source} as asked ({shown})",
+            where=f"{where}: models.{name}",
+            nearest=_either(_ways_out(name, settings, catalogue, helps)),
+            fix="change the promise, the context or the precision, or state the hardware yourself",
+        )
+    )
+
+
+def refuse_conflicts(
+    problem: Problem, result: Infeasible, settings: StackSettings, catalogue: Catalogue, *, where: str
+) -> UserFault:
+    """One fault per set of constraints that cannot all hold."""
+    explained = solve(problem) if not result.conflicts else result
+    conflicts = explained.conflicts if isinstance(explained, Infeasible) else ()
+    if not conflicts:
+        return UserFault(
+            Fault(
+                what=f"the solver {result.solver} found no plan, which does not prove that there is none",
+                where=f"{where}: models", fix="set sizing: {solver: highs}, or loosen the budget",
+            )
+        )
+
+    def helps(changed: StackSettings) -> str | None:
+        try:
+            found = allocate(prepare(changed, catalogue, where=where).problem)
+        except ValueError:
+            return None
+        return f"{usd_per_month(found.usd_per_hour):,.0f} USD/month" if isinstance(found, Allocation) else None
+
+    named = {relaxation.constraint.name for conflict in conflicts for relaxation in conflict.relaxations}
+    others = [
+        way
+        for name, model in sorted(settings.models.items())
+        if model.hardware == "auto" and (name in named or len(settings.models) == 1)
+        for way in _ways_out(name, settings, catalogue, helps)
+    ]
+    faults = []
+    for conflict in conflicts:
+        names = " and ".join(describe_constraint(item.constraint) for item in conflict.relaxations)
+        changes = [describe_relaxation(item) for item in conflict.relaxations if item.needed is not None]
+        together = " together" if len(conflict.relaxations) > 1 else ""
+        faults.append(
+            Fault(
+                what=f"no plan satisfies {names}{together}", where=f"{where}: models",
+                nearest=_either([*changes, *others]), fix="make one of these changes, and size again",
+            )
+        )
+    return UserFault(faults)
+
+
+def _either(ways: list[str]) -> str:
+    return f"any one of: {'; '.join(ways)}" if ways else ""
+
+
+def _ways_out(
+    name: str, settings: StackSettings, catalogue: Catalogue, helps: Callable[[StackSettings], str | None]
+) -> list[str]:
+    """Changes of one model that help, with what it then costs."""
+    ways = []
+    for variants in _variants(name, settings.models[name], catalogue):
+        for words, model in variants:
+            cost = helps(settings.model_copy(update={"models": {**settings.models, name: model}}))
+            if cost:
+                ways.append(f"{words} ({cost})")
+                break
+    return ways
+
+
+def _variants(name: str, model: Model, catalogue: Catalogue) -> Iterator[list[tuple[str, Model]]]:
+    """Ladders of changes, each from the least to the largest step."""
+    published = catalogue.models[model.source].precision
+    if published == "bf16" and "fp8" not in model.quality_steps and model.quantization == "auto":
+        yield [(f"models.{name}.quality_steps: [fp8]", model.model_copy(update={"quality_steps": ("fp8",)}))]
+    for key in ("ttft_ms", "tpot_ms"):
+        before = getattr(model.slo, key)
+        ladder = []
+        for step in _STEPS:
+            after = -(-before * step // 1)
+            slo = model.slo.model_copy(update={key: int(after)})
+            words = f"models.{name}.slo.{key} {before} -> {int(after)}"
+            ladder.append((words, model.model_copy(update={"slo": slo})))
+        yield ladder
+    shorter = model.context_tokens // 2
+    if model.traffic and shorter >= 2 * (model.traffic.input_tokens + model.traffic.output_tokens):
+        words = f"models.{name}.context_tokens {model.context_tokens} -> {shorter}"
+        yield [(words, model.model_copy(update={"context_tokens": shorter}))]
