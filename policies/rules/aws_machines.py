@@ -25,9 +25,21 @@ def _machines(resource: Resource) -> Iterator[Resource | KubeObject]:
     yield from (found for found in resource.objects if found.kind == "EC2NodeClass")
 
 
+def _with_metadata(resource: Resource) -> Iterator[Resource | KubeObject]:
+    yield from _machines(resource)
+    if resource.type == _GROUP:
+        yield resource
+
+
 def _metadata(machine: Resource | KubeObject, context: Context) -> Iterable[Violation]:
     """Karpenter's EC2NodeClass has safe defaults; elsewhere an absent field is an unsafe one."""
     karpenter = isinstance(machine, KubeObject)
+    if isinstance(machine, Resource) and machine.type == _GROUP:
+        template = machine.root.get("launchTemplate")
+        if not template.exists:
+            yield Violation(path=template.path, message="without a launch template the metadata service answers pods",
+                            fix="give the node group a launch template with httpPutResponseHopLimit: 1")
+        return
     options = machine.root.get("spec", "metadataOptions") if karpenter else machine.root.get("metadataOptions")
     tokens, hops = options.get("httpTokens"), options.get("httpPutResponseHopLimit")
     if tokens.text != "required" and not (karpenter and not tokens.exists):
@@ -103,7 +115,7 @@ RULES = (
         fix='set httpTokens: "required" and httpPutResponseHopLimit: 1',
         sources=(_DOCS, "https://docs.aws.amazon.com/eks/latest/best-practices/identity-and-access-management.html"),
         controls=("aws-fsbp/EC2.8", "aws-fsbp/AutoScaling.4"),
-        cells=_machines,
+        cells=_with_metadata,
         checks=(_metadata,),
     ),
     Rule(

@@ -14,7 +14,7 @@ __all__ = ["RULES"]
 _ADVISORIES = "https://github.com/vllm-project/vllm/security/advisories/"
 _GUIDE = "https://docs.vllm.ai/en/stable/usage/security/"
 _VERSION = re.compile(r"^v?(\d+)\.(\d+)(?:\.\d+)?")
-_MEDIA_FLAGS = ("limit-mm-per-prompt", "media-io-kwargs", "mm-processor-kwargs", "mm-encoder-tp-mode")
+_SUBSTITUTED = re.compile(r"^(?:\$\(\w+\)|\$\w+|\$\{\w+\})$")
 _TRUE = ("1", "true", "True", "TRUE", "yes", "on")
 
 
@@ -76,15 +76,12 @@ def _prompt_logging(container: Container, context: Context) -> Iterable[Violatio
             yield Violation(path=variable.get("value").path, message="the log level DEBUG includes prompts")
 
 
-def _media_domains(container: Container, context: Context) -> Iterable[Violation]:
-    """Only where the command line shows that media are served: a text model fetches no addresses."""
-    media = container.flag(*_MEDIA_FLAGS)
-    if media is None or container.flag("language-model-only") is not None:
-        return
-    if re.fullmatch(r'(?:\W|image|video|audio|=|:|0)*', media.value or "") and "0" in (media.value or ""):
-        return  # every kind of media is limited to none
-    if container.flag("allowed-media-domains") is None:
-        yield Violation(path=media.path, message="media are accepted, and any address may be fetched for them")
+def _visible(container: Container, context: Context) -> Iterable[Violation]:
+    for argument in container.arguments:
+        if argument.flag == "config":
+            yield Violation(path=argument.path, message="--config takes flags from a file that no rule sees")
+        elif _SUBSTITUTED.match(argument.text):
+            yield Violation(path=argument.path, message="a whole argument comes from a variable, so no rule sees it")
 
 
 def _cap(name: str, what: str) -> Callable[[Container, Context], Iterable[Violation]]:
@@ -164,12 +161,10 @@ RULES = (
         controls=("owasp-llm/LLM02:2025",),
     ),
     _rule(
-        "media-domains", "A server that takes images, video or audio fetches them from allowed domains only.",
-        "A media URL in a prompt otherwise makes the server ask any internal address, such as the cloud's metadata "
-        "service (CVE-2025-6242, CVE-2026-24779).",
-        "add --allowed-media-domains", _media_domains, f"{_ADVISORIES}GHSA-3f6c-7fw2-ppm4",
-        f"{_ADVISORIES}GHSA-qh4c-xf7m-gxfc", f"{_GUIDE}#4-restrict-domains-access-for-media-urls",
-        controls=("owasp-llm/LLM01:2025",),
+        "visible-arguments", "A model server's flags stand in the manifest.",
+        "A flag that stands elsewhere is checked by nobody, whatever it switches on.",
+        "write the flags into args", _visible, "https://docs.vllm.ai/en/stable/configuration/serve_args/",
+        controls=("owasp-llm/LLM03:2025",),
     ),
     _rule(
         "context-cap", "The context length of a model server is capped.",

@@ -19,6 +19,13 @@ _HUB_NAME = re.compile(r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$")
 _SAFE_FORMATS = frozenset(
     {"safetensors", "fastsafetensors", "runai_streamer", "runai_streamer_sharded", "instanttensor"}
 )
+_MEDIA_FLAGS = ("limit-mm-per-prompt", "media-io-kwargs", "mm-processor-kwargs", "mm-encoder-tp-mode")
+# Families that take images, video or audio, by the names they are published under.
+_MULTIMODAL = re.compile(
+    r"[-_.]vl(?:m|\b|[-_\d])|vision|llava|pixtral|omni|internvl|audio|whisper|ultravox|molmo|paligemma|idefics|minicpm-[vo]"
+    r"|multimodal|gemma-3-(?:4|12|27)b|llama-4|mistral-small-3|kimi-vl|nemotron.*vl|voxtral",
+    re.IGNORECASE,
+)
 _OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
 _TRUE = ("1", "true", "yes", "on")
 
@@ -67,6 +74,20 @@ def _no_hub(container: Container, context: Context) -> Iterable[Violation]:
     yield Violation(path=model.path, message="the model is downloaded from the public hub when the pod starts")
 
 
+def _media_domains(container: Container, context: Context) -> Iterable[Violation]:
+    """Only where the command line or the model's name shows that media are served: a text model fetches nothing."""
+    model = _model(container)
+    named = model if model is not None and _MULTIMODAL.search(model.text) else None
+    media = container.flag(*_MEDIA_FLAGS) or named
+    if media is None or container.flag("language-model-only") is not None:
+        return
+    limit = container.flag("limit-mm-per-prompt")
+    if limit is not None and re.fullmatch(r"(?:\W|image|video|audio|0)+", limit.value or ""):
+        return  # every kind of media is limited to none
+    if container.flag("allowed-media-domains") is None:
+        yield Violation(path=media.path, message="media are accepted, and any address may be fetched for them")
+
+
 def _safetensors(container: Container, context: Context) -> Iterable[Violation]:
     if _from_hub(container) is None and _model(container) is None:
         return
@@ -78,6 +99,8 @@ def _safetensors(container: Container, context: Context) -> Iterable[Violation]:
     elif found.value not in _SAFE_FORMATS | set(context.config["formats"]):
         yield Violation(path=found.path, message="the load format admits pickled weights")
 
+
+_ADVISORIES = "https://github.com/vllm-project/vllm/security/advisories/"
 
 RULES = (
     Rule(
@@ -115,7 +138,7 @@ RULES = (
         fix="add --load-format=safetensors",
         sources=(
             "https://huggingface.co/docs/hub/security-pickle",
-            "https://github.com/vllm-project/vllm/security/advisories/GHSA-rh4j-5rhw-hr54",
+            f"{_ADVISORIES}GHSA-rh4j-5rhw-hr54",
         ),
         controls=("owasp-llm/LLM03:2025", "owasp-llm/LLM04:2025"),
         cells=vllm_servers,
@@ -125,5 +148,20 @@ RULES = (
                 schema={"type": "array", "items": {"type": "string"}}, default=[], about="further load formats to allow"
             )
         },
+    ),
+    Rule(
+        id="media-domains",
+        title="A server that takes images, video or audio fetches them from allowed domains only.",
+        why="A media URL in a prompt otherwise makes the server ask any internal address, such as the cloud's metadata "
+        "service (CVE-2025-6242, CVE-2026-24779).",
+        fix="add --allowed-media-domains, or --language-model-only where media are not needed",
+        sources=(
+            f"{_ADVISORIES}GHSA-3f6c-7fw2-ppm4",
+            f"{_ADVISORIES}GHSA-qh4c-xf7m-gxfc",
+            "https://docs.vllm.ai/en/stable/usage/security/#4-restrict-domains-access-for-media-urls",
+        ),
+        controls=("owasp-llm/LLM01:2025",),
+        cells=vllm_servers,
+        checks=(_media_domains,),
     ),
 )

@@ -60,6 +60,7 @@ _WORKERS = {
 _GROUP = "eks/nodeGroup:NodeGroup"
 
 FAIL = [
+    ("imds-hop-limit", _aws(_GROUP, instanceTypes=["m7i.large"]), "launchTemplate", {}),
     ("public-authentication", [("Service/chat", "spec.externalIPs", ["1.2.3.4"])], "spec", {}),
     ("public-authentication", [*_route("x"), ("Deployment/app", f"{_POD}.containers[0].env", [])], "spec", {}),
     ("public-tls", [("Service/chat", "spec.type", "NodePort")], "spec.ports", {}),
@@ -161,6 +162,8 @@ FAIL = [
 ]
 
 PASS = [
+    ("imds-hop-limit", _aws(_GROUP, launchTemplate={"id": "lt-1", "version": "1"}), {}),
+    ("visible-arguments", [(_CHAT, f"{_POD}.containers[0].args[7]", "--api-key=$(API_KEY)")], {}),
     ("public-tls", _route("x"), {}),
     ("public-authentication", _route("x"), {}),
     (
