@@ -57,7 +57,8 @@ def failing_step(said: str) -> tuple[str, list[str]] | None:
     """
     failed = re.search(r"^#(\d+) ERROR: (.+)$", said, re.MULTILINE)
     if failed is None:
-        solved = re.search(r"^(?:ERROR: )?failed to (?:solve|build).*?: (.+)$", said, re.MULTILINE)
+        # The prefixes pile up, "failed to solve: … failed to create LLB definition: …"; the end says what is wrong.
+        solved = re.search(r"^(?:ERROR: )?.*failed to (?:solve|build|create LLB)[^:]*: (.+)$", said, re.MULTILINE)
         return ("reading the Dockerfile", [solved[1]]) if solved else None
     number, error = failed.groups()
     title = re.search(rf"^#{number} (?!sha256:|ERROR: |[\d.]+ )(.+)$", said, re.MULTILINE)
@@ -91,6 +92,10 @@ def _secrets(recipe: Recipe, folder: Path) -> dict[str, Path]:
 
 
 def _failure(recipe: Recipe, said: str) -> UserFault | EnvironmentFault:
+    if "Multi-platform build is not supported" in said:
+        what = f"this machine's builder cannot build for {', '.join(recipe.platforms)} at once"
+        fix = "`docker buildx create --use --driver-opt network=host` makes one that can; or name one platform"
+        return EnvironmentFault(Fault(what=what, where=recipe.where, fix=fix))
     failed = failing_step(said)
     if failed is None:
         last = "\n    ".join(said.strip().splitlines()[-8:])

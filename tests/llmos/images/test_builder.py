@@ -131,7 +131,7 @@ def test_several_platforms_without_the_plugin_are_refused_before_anything_runs(d
     [
         (FAILED_RUN, "[2/2] RUN echo one && exit 3", ["one", "two", "executor failed running"]),
         (FAILED_COPY, "[2/2] COPY nothere.txt /", ['failed to calculate checksum of ref abc: "/nothere.txt": not']),
-        (FAILED_SYNTAX, "reading the Dockerfile", ["failed to create LLB definition: dockerfile parse error line 3"]),
+        (FAILED_SYNTAX, "reading the Dockerfile", ["dockerfile parse error line 3: RUNN"]),
     ],
 )
 def test_a_failed_step_is_quoted(docker, tmp_path: Path, said: str, title: str, printed: list[str]) -> None:
@@ -146,6 +146,13 @@ def test_a_failed_step_is_quoted(docker, tmp_path: Path, said: str, title: str, 
 def test_an_image_out_of_reach_is_the_environments_fault(docker, tmp_path: Path, said: str) -> None:
     with pytest.raises(EnvironmentFault, match="name an image that this machine can pull"):
         build_and_push(_recipe(tmp_path), engine=_engine(docker((1, "", said))), target=TARGET)
+
+
+def test_a_builder_that_cannot_do_several_platforms_is_the_environments_fault(docker, tmp_path: Path) -> None:
+    said = "ERROR: failed to build: Multi-platform build is not supported for the docker driver.\nSwitch to another."
+    recipe = _recipe(tmp_path, platforms=("linux/amd64", "linux/arm64"))
+    with pytest.raises(EnvironmentFault, match="cannot build for linux/amd64, linux/arm64 at once"):
+        build_and_push(recipe, engine=_engine(docker((1, "", said)), buildx=True), target=TARGET)
 
 
 def test_a_build_that_never_began_is_the_environments_fault(docker, tmp_path: Path) -> None:
