@@ -38,16 +38,23 @@ class Buckets:
         """Replicas busy when an option serves everything alone; infinite where it cannot."""
         return [float(row.sum()) for row in self.loads]
 
-    def most_replicas(self, workload: Workload) -> int:
-        """More replicas than any sensible plan has: a bound for "an unused option has none"."""
-        if workload.max_replicas is not None:
-            return workload.max_replicas
+    def most_replicas(self, workload: Workload) -> list[int]:
+        """For each option more replicas than a cheapest plan needs of it: a bound for "an unused option has none".
+
+        An option needs no more than would serve everything it can serve, or than the least number asked for; replicas
+        beyond that can go, those on spot first. Where the number in one place depends on the number elsewhere (zones,
+        a share kept off spot) all options together are the bound.
+        """
+        spread, spot = workload.spread, workload.spot
+        fraction = spot.floor_fraction if spot else 0.0
+        least = max(workload.min_replicas, spot.floor_replicas if spot else 0, spread.min_zones, 1)
         served = np.where(np.isfinite(self.loads), self.loads, 0.0).sum(axis=1)
-        needed = int(sum(math.ceil(load) for load in served))
-        floor = workload.spot.floor_replicas if workload.spot else 0
-        fraction = workload.spot.floor_fraction if workload.spot else 0.0
-        factor = max(workload.spread.min_zones, math.ceil(1 / (1 - fraction)) if fraction < 1 else 1)
-        return max(workload.min_replicas, floor, workload.spread.min_zones, needed, 1) * factor
+        needed = [max(least, math.ceil(load)) for load in served]
+        if spread.min_zones > 1 or fraction:
+            factor = max(spread.min_zones, math.ceil(1 / (1 - fraction)) if fraction < 1 else 1)
+            needed = [sum(needed) * factor] * len(needed)
+        ceiling = workload.max_replicas
+        return needed if ceiling is None else [min(ceiling, count) for count in needed]
 
 
 def buckets_of(workload: Workload, options: Sequence[Option]) -> Buckets:

@@ -81,12 +81,12 @@ def _demand(builder: ProgramBuilder, columns: Columns, layout: Layout, workload:
     buckets = columns.buckets[workload.name] = buckets_of(workload, [layout.items[item].option for item in items])
     most = buckets.most_replicas(workload)
     if workload.max_options == 1 and len(items) > 1:
-        for item, load in zip(items, buckets.whole_loads(), strict=True):
+        for item, load, bound in zip(items, buckets.whole_loads(), most, strict=True):
             use = columns.uses[item] = builder.column(upper=1 if math.isfinite(load) else 0, integer=True)
             placed = columns.of([item])
             needed = math.ceil(load - _ROUNDING) if math.isfinite(load) else 0
             builder.row([*placed, use], [*[1.0] * len(placed), -needed], lower=0)
-            builder.row([*placed, use], [*[1.0] * len(placed), -most], upper=0)
+            builder.row([*placed, use], [*[1.0] * len(placed), -bound], upper=0)
         builder.row([columns.uses[item] for item in items], [1.0] * len(items), lower=1, upper=1)
         return
     if len(items) == 1:
@@ -104,7 +104,7 @@ def _demand(builder: ProgramBuilder, columns: Columns, layout: Layout, workload:
         builder.row([*(s for s, _ in pairs), *placed], [*(load for _, load in pairs), *[-1.0] * len(placed)], upper=0)
         if workload.max_options is not None:
             use = columns.uses[item] = builder.column(upper=1, integer=True)
-            builder.row([*placed, use], [*[1.0] * len(placed), -most], upper=0)
+            builder.row([*placed, use], [*[1.0] * len(placed), -most[position]], upper=0)
     for bucket in range(buckets.count):
         serving = [columns.shares[item][bucket] for item in items if columns.shares[item][bucket] >= 0]
         builder.row(serving, [1.0] * len(serving), lower=1, upper=1)
@@ -181,7 +181,7 @@ def _learned(builder: ProgramBuilder, columns: Columns, layout: Layout, cut: Pac
                 missing.append((builder.column(upper=count), layout.items[item].option.shards))
                 continue
             workload = layout.items[item].workload
-            most = columns.buckets[workload.name].most_replicas(workload)
+            most = columns.buckets[workload.name].most_replicas(workload)[layout.items_of(workload).index(item)]
             short = builder.column(upper=count)
             fewer = builder.column(upper=1, integer=True)
             builder.row([short, fewer], [1.0, -count], upper=0)
