@@ -162,13 +162,16 @@ def over(scope: Scope, measure: Measure, limit: Limit, amounts: Sequence[Amount]
 
 def nearest(measure: Measure, limit: Limit, amounts: Sequence[Amount]) -> str:
     """The smallest change that would pass."""
-    total = sum(share.amount for share in amounts)
+    excess = sum(share.amount for share in amounts) - limit.value
     for share in sorted(amounts, key=lambda share: share.amount):
         if share.replicas:
-            fewer = math.ceil((total - limit.value) / (share.amount / share.replicas) - 1e-9)
+            fewer = math.ceil(excess / (share.amount / share.replicas) - 1e-9)
             if share.replicas - fewer >= 1:
                 return f"lower the maximum replicas of {share.object} from {share.replicas} to {share.replicas - fewer}"
-    return f"take less, or raise the limit in {limit.file} to {measure.show(math.ceil(total * 100) / 100)}"
+        elif share.amount > excess:
+            return f"lower the limits of {share.object} so that it takes at most {measure.show(share.amount - excess)}"
+    total = math.ceil((limit.value + excess) * 100) / 100
+    return f"take less, or raise the limit in {limit.file} to {measure.show(total)}"
 
 
 def _cost(demand: Demand, available: Sequence[Pool]) -> Amount | None:
