@@ -6,19 +6,25 @@ import os
 from collections.abc import Mapping
 
 from llmos.console import note, step
-from llmos.images.build import BuiltImage, build, unchanged
+from llmos.images.build import BuiltImage, build, check, unchanged
 from llmos.images.registry import ensure_registry, find_registry
 from llmos.paths import PROJECT_ROOT
 from llmos.stacks import Stack
 from llmos.synth import IMAGE_TYPE, Program, Resource, synth
 from planner.plan.make import LOCAL_REGISTRY
 
-__all__ = ["build_images", "name_registry", "synth_built", "synth_preview"]
+__all__ = ["build_images", "check_images", "name_registry", "synth_built", "synth_preview"]
 
 
 def name_registry(*, install: bool) -> None:
     """Start the local registry and tell the program (``planner.machine.local_registry``) where it is."""
     os.environ["LLMOS_REGISTRY"] = ensure_registry(install=install).address
+
+
+def check_images(stack: Stack, program: Program, *, install: bool) -> None:
+    """Raise at once what ``build_images`` would raise for want of a folder, an engine or a package; changes nothing."""
+    for resource in program.of_type(IMAGE_TYPE):
+        check(**_arguments(stack, resource), install=install)
 
 
 def build_images(stack: Stack, program: Program, *, install: bool) -> dict[str, BuiltImage]:

@@ -31,6 +31,7 @@ def run(args: argparse.Namespace) -> int:
         # Before anything is started: a stack over its budget must cost nothing, not even a cluster.
         program, _ = builds.synth_preview(stack)
         refuse_mandatory(judge(program, environment=stack.plan.environment, preview=True))
+    builds.check_images(stack, program, install=not args.no_install)
     session = open_session(args, start=True, stack=stack)
     timeout = args.timeout_minutes * 60 or _timeout_seconds(session)
     result = _pulumi(session) if session.engine.name == "pulumi" else _kubectl(session, timeout_seconds=timeout)

@@ -80,10 +80,11 @@ def test_no_docker_engine_and_none_may_be_installed(
     call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/no-engine.sock")
-    done = call("build", "--no-install")
+    done = call("up", "--no-install")
     assert done.returncode == 2, done.stderr
     assert done.stderr.count("error: ") == 1 and "Traceback" not in done.stderr
     assert "no Docker engine answers" in done.stderr and "To fix: " in done.stderr
+    assert not left_behind(tmp_path / "cache"), "no cluster was started for it"
 
 
 @pytest.mark.parametrize(
