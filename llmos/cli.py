@@ -14,6 +14,7 @@ COMMANDS = {
     "destroy": "remove the stack",
     "status": "show what runs, where, since when, and how to reach it",
     "diff": "show how the stack differs from the cluster",
+    "size": "choose hardware for models with hardware: auto, say why, and keep it in the lock",
     "render": "write the stack as plain YAML",
     "check": "hold YAML files against the policies",
     "build": "build and push the stack's images",

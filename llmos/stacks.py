@@ -17,7 +17,7 @@ from planner.lock import Lock, parse_lock
 from planner.plan import Plan, make_plan
 from planner.settings import StackSettings, parse
 
-__all__ = ["Stack", "load_stack", "stack_names"]
+__all__ = ["Stack", "load_stack", "locate_stack", "lock_path", "read_lock", "read_stack_file", "stack_names"]
 
 _STACK_NAME = re.compile(r"[a-z]([-a-z0-9]{0,28}[a-z0-9])?")
 CONFIG_KEY = "llmagentos:stack"
@@ -59,14 +59,24 @@ def load_stack(name: str, *, file: Path | None = None) -> Stack:
     Raises:
         UserFault: no such file, not YAML, or any fault of settings, lock and plan.
     """
-    path = file or PROJECT_ROOT / f"Pulumi.{name}.yaml"
-    name = _name_of(path)
-    raw = _read(path)
+    name, path = locate_stack(name, file=file)
+    raw = read_stack_file(path)
     settings = parse(raw, where=path.name)
-    lock = _read_lock(PROJECT_ROOT / "locks" / f"{name}.json")
+    lock = parse_lock(read_lock(lock_path(name)), where=f"locks/{name}.json")
     _require_builds(settings, where=path.name)
     plan = make_plan(settings, stack=name, lock=lock, stack_file=path.name)
     return Stack(name=name, file=path, raw=raw, settings=settings, lock=lock, plan=plan)
+
+
+def locate_stack(name: str, *, file: Path | None) -> tuple[str, Path]:
+    """Name and file of a stack; raises UserFault for a name that cannot be one."""
+    path = file or PROJECT_ROOT / f"Pulumi.{name}.yaml"
+    return _name_of(path), path
+
+
+def lock_path(name: str) -> Path:
+    """Where the lock of a stack is."""
+    return PROJECT_ROOT / "locks" / f"{name}.json"
 
 
 def _name_of(path: Path) -> str:
@@ -85,7 +95,8 @@ def _name_of(path: Path) -> str:
     return parts[1]
 
 
-def _read(path: Path) -> Mapping[str, Any]:
+def read_stack_file(path: Path) -> Mapping[str, Any]:
+    """Value of ``llmagentos:stack`` in a file; raises UserFault when there is no such file, or it is not readable."""
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
@@ -110,10 +121,11 @@ def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())
 
 
-def _read_lock(path: Path) -> Lock:
+def read_lock(path: Path) -> dict[str, Any]:
+    """Content of a lock as it stands there, ``{}`` when there is none; raises UserFault when it is not JSON."""
     where = f"locks/{path.name}"
     if not path.exists():
-        return Lock()
+        return {}
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
@@ -123,7 +135,7 @@ def _read_lock(path: Path) -> Lock:
                 fix="restore the file from version control (a merge conflict leaves marks in it)",
             )
         ) from error
-    return parse_lock(raw, where=where)
+    return raw
 
 
 def _require_builds(settings: StackSettings, *, where: str) -> None:

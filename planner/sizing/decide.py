@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from functools import partial
 
-from planner.allocation import Allocation, Infeasible, Problem, allocate, runner_up
+from planner.allocation import Allocation, Infeasible, Problem, allocate
 from planner.catalogue import Catalogue, InstanceType, usd_per_month
 from planner.choice import Candidate, Choice
 from planner.settings import Model, StackSettings
@@ -103,10 +102,10 @@ def _binding(
     name: str, model: Model, candidate: Candidate, load: float, replicas: int, problem: Problem, result: Allocation
 ) -> str:
     assert model.traffic is not None
-    words = [
-        f"{candidate.binding} holds a replica to {candidate.requests_per_second:.2f} requests/s of the "
-        f"{model.traffic.requests_per_second:g} asked"
-    ]
+    asked, sustained = model.traffic.requests_per_second, candidate.requests_per_second
+    words = [f"{candidate.binding} holds a replica to {sustained:.2f} requests/s, and {asked:g} are asked"]
+    if load <= 1:
+        words = [f"one replica carries the {asked:g} requests/s asked ({candidate.binding} binds at {sustained:.2f})"]
     if replicas > math.ceil(load - 1e-6):
         words.append(f"replicas are stated: {replicas} where {max(1, math.ceil(load - 1e-6))} would carry the load")
     for cap in problem.caps:
@@ -118,11 +117,22 @@ def _binding(
 
 
 def _runner_up(name: str, prepared: Prepared, result: Allocation, catalogue: Catalogue) -> str:
-    """The cheapest plan without this instance type, told as what this model then runs on and costs."""
-    other = runner_up(prepared.problem, result, name, solve=partial(allocate, relative_gap=_PROVEN_GAP))
-    if other is None:
+    """What this model would run on in the cheapest plan that gives it other GPUs, another precision or another degree:
+    the same on a larger machine would tell nothing."""
+    (chosen,) = result.of(name)
+    taken = _kind(prepared.usable[name, chosen.option])
+    workloads = []
+    for workload in prepared.problem.workloads:
+        options = workload.options
+        if workload.name == name:
+            options = tuple(option for option in options if _kind(prepared.usable[name, option.name]) != taken)
+            if not options:
+                return ""
+        workloads.append(replace(workload, options=options))
+    other = allocate(replace(prepared.problem, workloads=tuple(workloads)), relative_gap=_PROVEN_GAP)
+    if isinstance(other, Infeasible):
         return ""
-    choice = other.choices[0]
+    (choice,) = other.of(name)
     candidate = prepared.usable[name, choice.option]
     instance = catalogue.instances[candidate.instance_type]
     assert instance.usd_per_hour is not None
@@ -131,18 +141,23 @@ def _runner_up(name: str, prepared: Prepared, result: Allocation, catalogue: Cat
     return f"{_in_words(candidate, instance, choice.replicas, nodes)}, {month:,.2f} USD/month"
 
 
+def _kind(candidate: Candidate) -> tuple[str, int, str]:
+    return candidate.gpu, candidate.tensor_parallel, candidate.precision
+
+
 def _rejected(choice: Choice, chosen: InstanceType, catalogue: Catalogue) -> tuple[SizedRejection, ...]:
-    """Options on cheaper machines that fall out, the dearest first: what one would have hoped for."""
+    """Of each GPU that cheaper machines have, one option that falls out; the dearest machine first."""
     cheaper: dict[str, tuple[bool, float, SizedRejection]] = {}
     assert chosen.usd_per_hour is not None
     for item in choice.rejected:
         kind = item.option.split(" ")[0]
-        price = catalogue.instances[kind].usd_per_hour
-        has_gpus = catalogue.instances[kind].gpus or catalogue.instances[kind].unsupported_reason
-        if price is not None and price < chosen.usd_per_hour and has_gpus:
+        instance = catalogue.instances[kind]
+        price = instance.usd_per_hour
+        accelerator = instance.gpu or instance.unsupported_reason
+        if price is not None and price < chosen.usd_per_hour and accelerator:
             text = f"{item.option}, {price:.4f} USD/h"
             reason = SizedRejection(option=text, reason=f"{item.constraint}: {item.reason}")
-            cheaper.setdefault(kind, (item.constraint == "instance type", price, reason))
+            cheaper.setdefault(accelerator, (item.constraint == "instance type", price, reason))
     # Machines that can serve models at all come first.
     nearest = sorted(cheaper.values(), key=lambda entry: (entry[0], -entry[1], entry[2].option))
     return tuple(rejection for _, _, rejection in nearest[:_SHOWN_REJECTED])

@@ -1,0 +1,173 @@
+"""``size``: choose hardware for every model with ``hardware: auto``, say why, and keep it in the lock."""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import dataclasses
+import datetime as dt
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from llmos.console import note, warn
+from llmos.session import add_stack_arguments
+from llmos.stacks import locate_stack, lock_path, read_lock, read_stack_file
+from planner.catalogue import Catalogue, load
+from planner.faults import Fault, UserFault
+from planner.lock import parse_lock
+from planner.settings import StackSettings, parse
+from planner.sizing import Sizing, needs_sizing, read_sizing, with_own_rows
+from planner.sizing.compare import SizingChange, compare
+from planner.sizing.decide import decide
+
+__all__ = ["add_arguments", "run"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_stack_arguments(parser, engine=False)
+    parser.add_argument(
+        "--what-if", action="append", default=[], metavar="PATH=VALUE",
+        help="size with one setting changed, e.g. models.chat.slo.ttft_ms=300; print differences, write nothing",
+    )
+    parser.add_argument(
+        "--compare", type=Path, metavar="FILE", help="print differences to another stack file or lock; write nothing"
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
+    parser.add_argument("--markdown", action="store_true", help="Markdown on standard output, for a pull request")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw cost against load into FILE.png or FILE.svg")
+
+
+def run(args: argparse.Namespace) -> int:
+    name, path = locate_stack(args.stack, file=args.file)
+    raw = read_stack_file(path)
+    settings, sizing, catalogue = _size(raw, where=path.name)
+    if args.plot:
+        from llmos.plots import plot_costs
+
+        plot_costs(args.plot, settings, catalogue, stack=name, where=path.name)
+        note(f"wrote {args.plot}")
+    if args.what_if or args.compare:
+        if args.what_if:
+            other = _size(_changed(raw, args.what_if), where=f"{path.name} with --what-if")[1]
+            _print(args, name, other, compare(sizing, other))
+        if args.compare:
+            _print(args, name, sizing, compare(_other(args.compare), sizing))
+        return 0
+    lock = lock_path(name)
+    content = read_lock(lock)
+    before = read_sizing(parse_lock(content, where=f"locks/{lock.name}").sizing, where=f"locks/{lock.name}")
+    _print(args, name, sizing, None)
+    _warn_of_old_prices(sizing, catalogue)
+    _write(lock, {**content, "sizing": sizing.model_dump(mode="json")})
+    same = before is not None and before == sizing
+    note(f"locks/{lock.name} {'is current' if same else 'written; look at it and commit it'}")
+    return 0
+
+
+def _size(raw: Mapping[str, Any], *, where: str) -> tuple[StackSettings, Sizing, Catalogue]:
+    settings = parse(raw, where=where)
+    if not needs_sizing(settings):
+        raise UserFault(
+            Fault(
+                what="no model leaves its hardware open, so there is nothing to size", where=f"{where}: models",
+                fix="set hardware: auto on a model, with its traffic and slo",
+            )
+        )
+    catalogue = with_own_rows(load(), settings, where=where)
+    return settings, decide(settings, catalogue, where=where), catalogue
+
+
+def _changed(raw: Mapping[str, Any], changes: list[str]) -> dict[str, Any]:
+    """The stack file's content with each PATH=VALUE put in; values are read as YAML."""
+    made = copy.deepcopy(dict(raw))
+    for change in changes:
+        path, equals, value = change.partition("=")
+        *parents, last = path.strip().split(".")
+        if not equals or not all((*parents, last)):
+            raise UserFault(
+                Fault(what=f"`{change}` is not PATH=VALUE", where="--what-if",
+                      fix="write for example --what-if models.chat.slo.ttft_ms=300")
+            )  # fmt: skip
+        target = made
+        for part in parents:
+            target = target.setdefault(part, {})
+            if not isinstance(target, dict):
+                raise UserFault(
+                    Fault(what=f"`{part}` of `{path}` is a plain value in the stack file, not a map",
+                          where="--what-if", fix="name the path of a setting, as it stands in the stack file")
+                )  # fmt: skip
+        try:
+            target[last] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise UserFault(
+                Fault(what=f"`{value}` is not readable as YAML", where=f"--what-if {path}", fix="quote the value")
+            ) from error
+    return made
+
+
+def _other(path: Path) -> Sizing:
+    """The sizing in a lock, or that of another stack file."""
+    if path.suffix != ".json":
+        return _size(read_stack_file(path), where=path.name)[1]
+    sizing = None
+    if path.exists():
+        sizing = read_sizing(parse_lock(read_lock(path), where=path.name).sizing, where=path.name)
+    if sizing is None:
+        raise UserFault(
+            Fault(
+                what="there is no sizing to compare with", where=str(path),
+                fix="name a lock that has one, or a stack file",
+            )
+        )
+    return sizing
+
+
+def _print(
+    args: argparse.Namespace, stack: str, sizing: Sizing, changes: tuple[SizingChange, ...] | None
+) -> None:
+    if args.json:
+        document: dict[str, Any] = {"schema": 1, "stack": stack, "sizing": sizing.model_dump(mode="json")}
+        if changes is not None:
+            document["changes"] = [dataclasses.asdict(change) for change in changes]
+        print(json.dumps(document, indent=2, ensure_ascii=False))
+        return
+    from llmos import sizing_report
+
+    if args.markdown:
+        print(sizing_report.markdown(sizing) if changes is None else sizing_report.changes_markdown(changes))
+    elif changes is not None:
+        sizing_report.print_changes(changes, sizing)
+    else:
+        sizing_report.print_sizing(sizing, today=dt.date.today())
+
+
+def _warn_of_old_prices(sizing: Sizing, catalogue: Catalogue) -> None:
+    kinds = {kind for model in sizing.models.values() for kind in (model.instance_type, *model.fallbacks)}
+    for kind in catalogue.stale_prices(today=dt.date.today(), names=sorted(kinds)):
+        date = catalogue.instances[kind].price_date
+        warn(f"the price of {kind} is of {date}; state a newer one under catalog: {{instances: [...]}}")
+
+
+def _write(path: Path, content: Mapping[str, Any]) -> None:
+    """All or nothing: a process that is killed leaves the old lock."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    if path.exists() and path.read_text(encoding="utf-8") == text:
+        return
+    descriptor, made = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary = Path(made)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+        # mkstemp makes files that only their owner may read; a lock is as public as the stack file beside it.
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,46 @@
+"""How two sizings differ, in the terms in which people decide: hardware, replicas, money."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from planner.sizing.types import SizedModel, Sizing
+
+__all__ = ["SizingChange", "compare"]
+
+_COMPARED = (
+    "instance_type", "fallbacks", "gpus", "precision", "replicas", "nodes", "max_sequences", "usd_per_month",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class SizingChange:
+    """One figure that differs; ``subject`` is a YAML path, or ``total``. ``None``: not there, or not known."""
+
+    subject: str
+    what: str
+    before: str | float | None
+    after: str | float | None
+
+
+def compare(before: Sizing, after: Sizing) -> tuple[SizingChange, ...]:
+    """Every difference, by model and then the total."""
+    changes: list[SizingChange] = []
+    for name in sorted({*before.models, *after.models}):
+        old, new = before.models.get(name), after.models.get(name)
+        for field in _COMPARED:
+            was, becomes = _value(old, field), _value(new, field)
+            if was != becomes:
+                changes.append(SizingChange(subject=f"models.{name}", what=field, before=was, after=becomes))
+    if before.usd_per_month != after.usd_per_month:
+        changes.append(
+            SizingChange(
+                subject="total", what="usd_per_month", before=before.usd_per_month, after=after.usd_per_month
+            )
+        )
+    return tuple(changes)
+
+
+def _value(model: SizedModel | None, field: str) -> str | float | None:
+    value = getattr(model, field) if model else None
+    return ", ".join(value) or "none" if isinstance(value, tuple) else value
