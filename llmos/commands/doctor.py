@@ -49,8 +49,9 @@ def _docker() -> str:
     from llmos.images.engine import find_engine
 
     found = find_engine()
-    version = f"version {found.version} answers" if found else ""
-    return f"{version} (client {found.client})" if found else "none answers; `up` starts one from Debian's packages (Linux, root)"
+    if found is None:
+        return "none answers; `up` starts one from Debian's packages (Linux, root)"
+    return f"version {found.version} answers (client {found.client})"
 
 
 def _registry() -> str:

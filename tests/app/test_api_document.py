@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from app_support import KEY, Running
+
 from assistant.openapi import document
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from assistant.cache import ENTRY_OVERHEAD_BYTES, ResponseCache
 from hypothesis import given
 from hypothesis import strategies as st
+
+from assistant.cache import ENTRY_OVERHEAD_BYTES, ResponseCache
 
 _KEYS = st.sampled_from([bytes([letter]) * 32 for letter in range(8)])
 _STEPS = st.one_of(

@@ -9,6 +9,7 @@ from pathlib import Path
 import openai
 import pytest
 from app_support import KEY, Running, Start
+
 from assistant.presets import load_preset
 from assistant.tiny_model import write
 

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 from app_support import Running
-from assistant.json_schema import check_schema
 from hypothesis import given
 from hypothesis import strategies as st
+
+from assistant.json_schema import check_schema
 
 _TREE = {
     "$ref": "#/$defs/node",

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+
 from assistant.errors import ApiError
 from assistant.presets import Preset
 from assistant.prompt import Prompt, prepare

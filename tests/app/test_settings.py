@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from app_support import SOURCE
+
 from assistant.errors import ApiError
 from assistant.keys import ApiKeys
 from assistant.presets import PRESET_NAMES, load_preset

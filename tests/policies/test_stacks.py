@@ -76,7 +76,7 @@ def _stacks(draw: st.DrawFn) -> dict[str, Any]:
     return {"target": "local", "environment": "dev", "applications": {"assistant": application}, "models": models}
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(raw=_stacks())
 def test_any_valid_settings_pass_in_dev(dev: Pack, raw: dict[str, Any]) -> None:
     assert _mandatory(dev.evaluate(_resources(synthesised(raw)))) == []
