@@ -93,7 +93,8 @@ class LlmStack(Component):
             "endpoints": {key: pulumi.Output.concat(e.host, ":", str(e.port)) for key, e in endpoints.items()},
             "usd_per_month": plan.usd_per_month,
         }
-        self.register_outputs(self.summary)
+        # The engine shows policies about the whole stack its outputs only, so what the stack states is repeated there.
+        self.register_outputs({**_stated(plan), **self.summary})
 
     def _build_images(self) -> dict[str, pulumi.Input[str]]:
         """References of all images by name: given ones as they are, built ones as outputs."""
