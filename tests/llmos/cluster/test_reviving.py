@@ -29,7 +29,7 @@ def record() -> Any:
 def test_what_ended_is_started_again_but_not_for_ever(starts: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(embedded, "_is_up", lambda name, record: False)
     check = embedded._reviving("a", record())
-    assert not any([check() for _ in range(20)])
+    assert not any(check() for _ in range(20))
     assert starts == ["a"] * embedded._REVIVALS
 
 
