@@ -12,6 +12,7 @@ from planner.allocation.layout import Layout, Site, layout_of
 from planner.allocation.problem import Problem
 from planner.allocation.result import Allocation, Infeasible
 from planner.allocation.search import Found, Limits, finish, search
+from planner.allocation.shortlist import shortlisted
 
 __all__ = ["DEFAULT_RELATIVE_GAP", "Solver", "allocate", "node_price"]
 
@@ -57,10 +58,12 @@ def allocate(
         return _greedy(layout, price) or Infeasible(proven=False, solver="greedy")
     limits = Limits(relative_gap=relative_gap, nodes=node_limit)
     try:
-        found = search(layout, price, limits)
+        few = shortlisted(layout)
+        known = search(layout_of(few), price, limits).allocation if few else None
+        found = search(layout, price, limits, known=known)
         if found.infeasible:
             return Infeasible(proven=True, solver="highs")
-        best = _second_look(problem, found, price, limits)
+        best = found.allocation if known else _second_look(problem, found, price, limits)
     except (ImportError, RuntimeError) as error:
         best, found, why = None, Found(allocation=None, bound=-math.inf), f"HiGHS is not usable: {error}"
     else:

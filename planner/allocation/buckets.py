@@ -11,9 +11,15 @@ from numpy.typing import NDArray
 
 from planner.allocation.problem import Option, Workload
 
-__all__ = ["Buckets", "buckets_of"]
+__all__ = ["Buckets", "buckets_of", "whole_replicas"]
 
 _DIGITS = 12
+_ROUNDING = 1e-9
+
+
+def whole_replicas(load: float, *, tolerance: float = _ROUNDING) -> int:
+    """Replicas that carry a load: rounded up, with a tolerance for rounding errors, but at least one for any load."""
+    return max(1, math.ceil(load - tolerance)) if load > 0 else 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +55,7 @@ class Buckets:
         fraction = spot.floor_fraction if spot else 0.0
         least = max(workload.min_replicas, spot.floor_replicas if spot else 0, spread.min_zones, 1)
         served = np.where(np.isfinite(self.loads), self.loads, 0.0).sum(axis=1)
-        needed = [max(least, math.ceil(load)) for load in served]
+        needed = [max(least, whole_replicas(load)) for load in served]
         if spread.min_zones > 1 or fraction:
             factor = max(spread.min_zones, math.ceil(1 / (1 - fraction)) if fraction < 1 else 1)
             needed = [sum(needed) * factor] * len(needed)

@@ -12,15 +12,13 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from planner.allocation.buckets import Buckets, buckets_of
+from planner.allocation.buckets import Buckets, buckets_of, whole_replicas
 from planner.allocation.cuts import PackingCut, packing_rows
 from planner.allocation.layout import Layout, Site, amount
 from planner.allocation.problem import Workload
 from planner.allocation.program import INFINITY, Program, ProgramBuilder
 
 __all__ = ["Columns", "formulate"]
-
-_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,9 +46,9 @@ class Columns:
 
 
 def formulate(
-    layout: Layout, *, price: Callable[[Site], float], cuts: Sequence[PackingCut] = ()
+    layout: Layout, *, price: Callable[[Site], float], cuts: Sequence[PackingCut] = (), below: float = INFINITY
 ) -> tuple[Program, Columns]:
-    """Build the program; `price` is what one node of a site counts in the objective."""
+    """Build the program; `price` is what one node of a site counts in the objective, `below` what the sum may reach."""
     builder, columns = ProgramBuilder(), Columns()
     for site in layout.sites:
         columns.nodes.append(
@@ -71,6 +69,8 @@ def formulate(
         builder.row(
             [columns.nodes[i] for i in counted], [amount(layout.sites[i], cap.unit) for i in counted], upper=cap.limit
         )
+    if below < INFINITY:
+        builder.row(columns.nodes, [price(site) for site in layout.sites], upper=below)
     for cut in cuts:
         _learned(builder, columns, layout, cut)
     return builder.build(), columns
@@ -84,7 +84,7 @@ def _demand(builder: ProgramBuilder, columns: Columns, layout: Layout, workload:
         for item, load, bound in zip(items, buckets.whole_loads(), most, strict=True):
             use = columns.uses[item] = builder.column(upper=1 if math.isfinite(load) else 0, integer=True)
             placed = columns.of([item])
-            needed = math.ceil(load - _ROUNDING) if math.isfinite(load) else 0
+            needed = whole_replicas(load) if math.isfinite(load) else 0
             builder.row([*placed, use], [*[1.0] * len(placed), -needed], lower=0)
             builder.row([*placed, use], [*[1.0] * len(placed), -bound], upper=0)
         builder.row([columns.uses[item] for item in items], [1.0] * len(items), lower=1, upper=1)
@@ -92,7 +92,7 @@ def _demand(builder: ProgramBuilder, columns: Columns, layout: Layout, workload:
     if len(items) == 1:
         load = buckets.whole_loads()[0]
         placed = columns.of(items) if math.isfinite(load) else []
-        builder.row(placed, [1.0] * len(placed), lower=math.ceil(load - _ROUNDING) if math.isfinite(load) else 1)
+        builder.row(placed, [1.0] * len(placed), lower=whole_replicas(load) if math.isfinite(load) else 1)
         return
     for position, item in enumerate(items):
         loads = buckets.loads[position]

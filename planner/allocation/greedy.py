@@ -10,11 +10,12 @@ import math
 from collections import Counter
 from dataclasses import dataclass, field
 
+from planner.allocation.buckets import whole_replicas
 from planner.allocation.layout import Item, Layout
 from planner.allocation.plan import Plan, load_of, within_caps
 from planner.allocation.problem import Workload
 
-__all__ = ["greedy_plan"]
+__all__ = ["greedy_plan", "node_share"]
 
 _TOLERANCE = 1e-9
 
@@ -71,10 +72,10 @@ class _Nodes:
         item, priced = self.layout.items[index], self.layout.sites[site]
         if item.option.shards == 1 and any(self.has_room(site, node, item) for node in self.open.get(site, ())):
             return 0.0
-        return priced.price * _node_share(self.layout, index, site)
+        return priced.price * node_share(self.layout, index, site)
 
 
-def _node_share(layout: Layout, index: int, site: int) -> float:
+def node_share(layout: Layout, index: int, site: int) -> float:
     """Nodes that one replica takes up when the pool holds nothing else."""
     item, pool = layout.items[index], layout.sites[site].pool
     pairs = ((item.option.gpus, pool.gpus), (item.option.vcpu, pool.vcpu), (item.option.memory_gib, pool.memory_gib))
@@ -110,7 +111,7 @@ def _serve(
     layout: Layout, workload: Workload, items: list[int]
 ) -> tuple[dict[int, tuple[float, ...]] | None, int | None]:
     """Shares, each bucket wholly on the cheapest option; or the option to leave out, when too many are in use."""
-    price = {i: min(layout.sites[s].price * _node_share(layout, i, s) for s in layout.hosts[i]) for i in items}
+    price = {i: min(layout.sites[s].price * node_share(layout, i, s) for s in layout.hosts[i]) for i in items}
     rates = {i: layout.items[i].option.requests_per_second for i in items}
     shares = {i: [0.0] * len(workload.demand) for i in items}
     for bucket, demand in enumerate(workload.demand):
@@ -134,9 +135,9 @@ def _serve(
 def _place(nodes: _Nodes, workload: Workload, served: dict[int, tuple[float, ...]]) -> int | None:
     """Place all replicas of a workload; the item that found no place, if any."""
     layout = nodes.layout
-    replicas = {item: math.ceil(load_of(layout, item, share) - _TOLERANCE) for item, share in served.items()}
+    replicas = {item: whole_replicas(load_of(layout, item, share)) for item, share in served.items()}
     cheapest = min(
-        served, key=lambda i: (min(layout.sites[s].price * _node_share(layout, i, s) for s in layout.hosts[i]), i)
+        served, key=lambda i: (min(layout.sites[s].price * node_share(layout, i, s) for s in layout.hosts[i]), i)
     )
     rule, wanted = workload.spot, workload.spread.min_zones
     least = max(workload.min_replicas, wanted if wanted > 1 else 0, rule.floor_replicas if rule else 0)

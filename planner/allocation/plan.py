@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.allocation.buckets import Buckets
+from planner.allocation.buckets import Buckets, whole_replicas
 from planner.allocation.formulation import Columns
 from planner.allocation.layout import Layout, Site, amount
 from planner.allocation.packing import Packing, pack
@@ -90,7 +90,7 @@ def _trim(
     replicas: dict[tuple[int, int], int], shares: Mapping[int, tuple[float, ...]],
 ) -> None:  # fmt: skip
     for item in items:
-        needed = math.ceil(load_of(layout, item, shares[item]) - _LOAD_TOLERANCE)
+        needed = whole_replicas(load_of(layout, item, shares[item]), tolerance=_LOAD_TOLERANCE)
         # Dearest first, so that what is left is what one would keep.
         places = sorted(
             (site for i, site in replicas if i == item), key=lambda site: (-layout.sites[site].price, -site)

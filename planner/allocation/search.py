@@ -43,21 +43,26 @@ class Found:
     infeasible: bool = False
 
 
-def search(layout: Layout, price: Callable[[Site], float], limits: Limits) -> Found:
-    """The cheapest plan by `price` of a node. Raises `RuntimeError` and `ImportError` as the solver does."""
+def search(layout: Layout, price: Callable[[Site], float], limits: Limits, *, known: Allocation | None = None) -> Found:
+    """The cheapest plan by `price` of a node; only cheaper ones than `known` are looked for.
+
+    Raises `RuntimeError` and `ImportError` as the solver does.
+    """
     cuts: list[PackingCut] = []
-    best: Allocation | None = None
+    best = known
+    below = math.inf if known is None else known.objective - max(1e-9, limits.relative_gap * abs(known.objective))
     bound, searched, rounds = -math.inf, 0, 0
     for rounds in range(1, _MAX_ROUNDS + 1):  # noqa: B007
-        program, columns = formulate(layout, price=price, cuts=cuts)
+        program, columns = formulate(layout, price=price, cuts=cuts, below=below)
         allowed = limits.nodes_for(int(program.integer.sum()))
         run = run_highs(program, relative_gap=limits.relative_gap, node_limit=allowed)
         searched += run.nodes
         if run.infeasible and best is None:
             return Found(allocation=None, bound=math.inf, infeasible=True)
+        # Nothing below `below` is cheaper than the bound, and what is not below it costs that at least.
+        bound = max(bound, min(run.bound, below))
         if run.values is None:
             break
-        bound = max(bound, run.bound)
         plan, learned = _place(layout, counts_of(layout, columns, run.values))
         if plan is not None:
             found = finish(layout, plan, price, solver="highs", bound=bound)

@@ -129,11 +129,20 @@ def test_one_option_at_most_gives_one_kind_of_replica() -> None:
     assert [(choice.option, choice.replicas) for choice in one.of("chat")] == [("h100", 3)]
 
 
-def test_a_tiny_demand_still_gets_a_replica_that_can_serve_it() -> None:
+@pytest.mark.parametrize("solver", ["highs", "greedy"])
+@pytest.mark.parametrize("max_options", [None, 1])
+@pytest.mark.parametrize("tiny", [1e-7, 1e-12, 1e-300])
+def test_a_tiny_demand_still_gets_a_replica_that_can_serve_it(
+    solver: str, max_options: int | None, tiny: float
+) -> None:
     blind = replace(ON_L4, requests_per_second=(1.0, 0.0))
-    workload = Workload(name="chat", demand=(0.5, 1e-9), options=(blind, ON_H100))
-    allocation = solved(Problem(pools=(L4, H100), workloads=(workload,)))
-    assert allocation.of("chat")[0].option == "h100"
+    workload = Workload(
+        name="chat", demand=(0.5, tiny), options=(blind, ON_H100), min_replicas=0, max_options=max_options
+    )
+    allocation = solved(Problem(pools=(L4, H100), workloads=(workload,)), solver=solver)
+    assert "h100" in {choice.option for choice in allocation.of("chat")}
+    alone = replace(workload, options=(ON_H100,), demand=(0.0, tiny))
+    assert solved(Problem(pools=(L4, H100), workloads=(alone,)), solver=solver).of("chat")[0].replicas == 1
 
 
 def test_aggregate_room_is_not_enough_pods_do_not_straddle_nodes() -> None:
