@@ -175,28 +175,25 @@ def nearest(measure: Measure, limit: Limit, amounts: Sequence[Amount]) -> str:
 
 
 def _cost(demand: Demand, available: Sequence[Pool]) -> Amount | None:
-    cost = workload_cost(demand, available)
-    if cost is None or not cost.nodes:
-        return None
-    detail = f"{cost.nodes} x {cost.instance.name}"
-    return Amount(object=demand.object, amount=cost.usd_per_month, detail=detail, replicas=demand.replicas)
+    costs = workload_cost(demand, available)
+    detail = ", ".join(f"{cost.nodes} x {cost.instance.name}" for cost in costs)
+    return _amount(demand, sum(cost.usd_per_month for cost in costs), detail)
 
 
 def _gpus(demand: Demand, available: Sequence[Pool]) -> Amount | None:
-    return _times(demand, demand.gpus, f"{demand.replicas} replicas x {demand.gpus:g}")
+    return _amount(demand, demand.gpus, f"{demand.replicas} replicas x {demand.gpus / max(demand.replicas, 1):g}")
 
 
 def _memory(demand: Demand, available: Sequence[Pool]) -> Amount | None:
     gib = demand.memory_bytes / 2**30
-    return _times(demand, gib, f"{demand.replicas} replicas x {gib:.4g} GiB")
+    return _amount(demand, gib, f"{demand.replicas} replicas x {gib / max(demand.replicas, 1):.4g} GiB")
 
 
 def _replicas(demand: Demand, available: Sequence[Pool]) -> Amount | None:
-    return _times(demand, 1, f"at most {demand.replicas}")
+    return _amount(demand, demand.replicas, f"at most {demand.replicas}")
 
 
-def _times(demand: Demand, each: float, detail: str) -> Amount | None:
-    amount = demand.replicas * each
+def _amount(demand: Demand, amount: float, detail: str) -> Amount | None:
     return Amount(object=demand.object, amount=amount, detail=detail, replicas=demand.replicas) if amount else None
 
 

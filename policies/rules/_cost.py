@@ -10,7 +10,7 @@ from ._model import Pod
 from ._node import Node
 from ._pools import INSTANCE_LABELS, Pool, Unpriced, priced, values_of
 from ._prices import Instance
-from ._scale import Demand
+from ._scale import Demand, Part
 
 __all__ = ["Cost", "workload_cost"]
 
@@ -27,8 +27,8 @@ class Cost:
         return self.nodes * (self.instance.usd_per_month or 0.0)
 
 
-def workload_cost(demand: Demand, available: Sequence[Pool]) -> Cost | None:
-    """The dearest way its pods can be placed; None for pods on shared nodes, which no stack owns.
+def workload_cost(demand: Demand, available: Sequence[Pool]) -> tuple[Cost, ...]:
+    """The dearest way its pods can be placed, by template; nothing for pods on shared nodes, which no stack owns.
 
     Counted are pods that name their instance type, and pods with GPUs, whose type otherwise follows from the pools of
     the stack that accept them.
@@ -36,26 +36,30 @@ def workload_cost(demand: Demand, available: Sequence[Pool]) -> Cost | None:
     Raises:
         Unpriced: pods with GPUs of which no type is known, or a type without a price, or one too small for a pod.
     """
-    named = [node for pod in demand.found.pods for node in _types(pod)]
-    candidates = [(priced(node), node.path) for node in named]
-    pods = demand.found.pods
-    if not candidates and demand.gpus:
-        path = pods[0].spec.get("nodeSelector").path
-        accepting = [pool for pool in available if all(pool.accepts(pod) for pod in pods)]
-        candidates = [(instance, path) for pool in accepting for instance in pool.types if instance.gpus >= demand.gpus]
+    costs = (_cost(part, available) for part in demand.parts if part.count)
+    return tuple(cost for cost in costs if cost is not None)
+
+
+def _cost(part: Part, available: Sequence[Pool]) -> Cost | None:
+    candidates = [(priced(node), node.path) for node in _types(part.pod)]
+    if not candidates and part.gpus:
+        path = part.pod.spec.get("nodeSelector").path
+        accepting = [pool for pool in available if pool.accepts(part.pod)]
+        candidates = [(instance, path) for pool in accepting for instance in pool.types if instance.gpus >= part.gpus]
         if not candidates:
-            raise Unpriced(f"its pods use GPUs, but neither they nor a pool of the stack name a machine for them "
-                           f"({INSTANCE_LABELS[0]})", path)
-    costs = [_filled(demand, instance, path) for instance, path in candidates]
+            raise Unpriced(
+                f"its pods use GPUs, but neither they nor a pool of the stack name a machine ({INSTANCE_LABELS[0]})", path
+            )
+    costs = [_filled(part, instance, path) for instance, path in candidates]
     return max(costs, key=lambda cost: cost.usd_per_month, default=None)
 
 
-def _filled(demand: Demand, instance: Instance, path: str) -> Cost:
+def _filled(part: Part, instance: Instance, path: str) -> Cost:
     """As many pods share a node as its GPUs allow; pods without GPUs are spread one a node, as our defaults do."""
-    if demand.gpus > instance.gpus:
-        raise Unpriced(f"a pod wants {demand.gpus:g} GPUs and its instance type has {instance.gpus}", path)
-    per_node = math.floor(instance.gpus / demand.gpus) if demand.gpus else 1
-    return Cost(instance=instance, nodes=math.ceil(demand.replicas / per_node))
+    if part.gpus > instance.gpus:
+        raise Unpriced(f"a pod wants {part.gpus:g} GPUs and its instance type has {instance.gpus}", path)
+    per_node = math.floor(instance.gpus / part.gpus) if part.gpus else 1
+    return Cost(instance=instance, nodes=math.ceil(part.count / per_node))
 
 
 def _types(pod: Pod) -> Iterator[Node]:

@@ -81,15 +81,6 @@ class KubeObject:
         return self.resource.urn
 
     @cached_property
-    def group(self) -> str:
-        """The API group, e.g. ``apps``; empty for the core group."""
-        version = known_text(self.root, "apiVersion")
-        if version is None:
-            version = self.resource.type.split(":")[1] if self.resource.type.count(":") == 2 else ""
-            return version.partition("/")[0].removesuffix("core")
-        return version.partition("/")[0] if "/" in version else ""
-
-    @cached_property
     def name(self) -> str:
         return known_text(self.root, "metadata", "name") or self.resource.name
 

@@ -9,15 +9,7 @@ from ._model import Container, KubeObject, Pod, Stack
 from ._node import Node, UnknownAt
 from ._quantity import quantity
 
-__all__ = [
-    "GPU_RESOURCES",
-    "Demand",
-    "demand_of",
-    "gpus_of_container",
-    "gpus_of_pod",
-    "maximum_replicas",
-    "memory_of_pod",
-]
+__all__ = ["GPU_RESOURCES", "Demand", "Part", "demand_of", "gpus_of_container"]
 
 # Extended resources that stand for one accelerator each.
 GPU_RESOURCES = (
@@ -33,48 +25,94 @@ _KEDA_DEFAULT_MAXIMUM = 100  # https://keda.sh/docs/latest/reference/scaledobjec
 
 
 @dataclass(frozen=True, kw_only=True)
-class Demand:
-    """One workload at maximum scale; ``replicas`` counts its pods, ``gpus`` and ``memory_bytes`` are those of one
-    pod."""
+class Part:
+    """Equal pods of a workload; ``gpus`` and ``memory_bytes`` are those of one of them."""
 
-    found: KubeObject
-    replicas: int
+    pod: Pod
+    count: int
     gpus: float
     memory_bytes: float
-    replicas_path: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Demand:
+    """One workload at maximum scale."""
+
+    found: KubeObject
+    parts: tuple[Part, ...]
 
     @property
     def object(self) -> str:
         return self.found.object
 
+    @property
+    def replicas(self) -> int:
+        """All its pods."""
+        return sum(part.count for part in self.parts)
+
+    @property
+    def gpus(self) -> float:
+        """GPUs of all its pods."""
+        return sum(part.count * part.gpus for part in self.parts)
+
+    @property
+    def memory_bytes(self) -> float:
+        """Memory of all its pods."""
+        return sum(part.count * part.memory_bytes for part in self.parts)
+
 
 def demand_of(stack: Stack, found: KubeObject) -> Demand:
     """A workload at maximum scale. Raises UnknownAt where that is not known."""
-    replicas, path = maximum_replicas(stack, found)
-    gpus = sum(gpus_of_pod(stack, pod) for pod in found.pods)
-    memory = sum(memory_of_pod(pod) for pod in found.pods)
-    return Demand(found=found, replicas=replicas, gpus=gpus, memory_bytes=memory, replicas_path=path)
+    return Demand(
+        found=found,
+        parts=tuple(
+            Part(
+                pod=pod, count=_maximum(stack, found, pod), gpus=_of_pod(pod, gpus_of_container) + _claimed(stack, pod),
+                memory_bytes=_of_pod(pod, _memory),
+            )
+            for pod in found.pods
+        ),
+    )
 
 
-def maximum_replicas(stack: Stack, found: KubeObject) -> tuple[int, str]:
-    """How many pods of a workload there may be at most, and which property says so."""
+def _maximum(stack: Stack, found: KubeObject, pod: Pod) -> int:
+    """How many pods of a template there may be at most."""
     spec = found.root.get("spec")
     if found.kind in ("Job", "CronJob"):
         job = spec if found.kind == "Job" else spec.get("jobTemplate", "spec")
-        return _count(job.get("parallelism"), default=1), job.get("parallelism").path
+        return _count(job.get("parallelism"), default=1)
     if found.kind == "ScaledJob":
-        node = spec.get("maxReplicaCount")
         parallelism = _count(spec.get("jobTargetRef", "parallelism"), default=1)
-        return _count(node, default=_KEDA_DEFAULT_MAXIMUM) * parallelism, node.path
+        return _count(spec.get("maxReplicaCount"), default=_KEDA_DEFAULT_MAXIMUM) * parallelism
     if found.kind == "LeaderWorkerSet":
-        size = _count(spec.get("leaderWorkerTemplate", "size"), default=1)
-        return _count(spec.get("replicas"), default=1) * size, spec.get("replicas").path
-    replicas, path = _count(spec.get("replicas"), default=1), spec.get("replicas").path
-    for node in _autoscaler_maxima(stack, found):
-        maximum = _count(node, default=_KEDA_DEFAULT_MAXIMUM)
-        if maximum > replicas:
-            replicas, path = maximum, node.path
-    return replicas, path
+        return _of_group(spec, pod)
+    if found.kind.startswith("Ray"):
+        return _of_ray(found.root, pod)
+    maxima = [_count(node, default=_KEDA_DEFAULT_MAXIMUM) for node in _autoscaler_maxima(stack, found)]
+    return max([_count(spec.get("replicas"), default=1), *maxima])
+
+
+def _of_group(spec: Node, pod: Pod) -> int:
+    """A group has ``size`` pods, one of them made from the leader's template where there is one.
+
+    https://lws.sigs.k8s.io/docs/reference/leaderworkerset.v1/
+    """
+    groups = _count(spec.get("replicas"), default=1)
+    template = spec.get("leaderWorkerTemplate")
+    leader = template.get("leaderTemplate")
+    if leader.exists and pod.template.path == leader.path:
+        return groups
+    return groups * (_count(template.get("size"), default=1) - int(leader.exists))
+
+
+def _of_ray(root: Node, pod: Pod) -> int:
+    """One head; each group of workers by its maximum. https://docs.ray.io/en/latest/cluster/kubernetes/user-guides/config.html"""
+    for cluster in (root.get("spec"), root.get("spec", "rayClusterConfig"), root.get("spec", "rayClusterSpec")):
+        for group in cluster.get("workerGroupSpecs").elements():
+            if pod.template.path == group.get("template").path:
+                most = _count(group.get("maxReplicas"), default=_count(group.get("replicas"), default=1))
+                return most * _count(group.get("numOfHosts"), default=1)
+    return 1
 
 
 def _autoscaler_maxima(stack: Stack, found: KubeObject) -> Iterator[Node]:
@@ -91,17 +129,8 @@ def _count(node: Node, *, default: int) -> int:
     return default if number is None else max(0, int(number))
 
 
-def gpus_of_pod(stack: Stack, pod: Pod) -> float:
-    """Accelerators of one pod: its containers together, or its largest init container, and its resource claims."""
-    return _of_pod(pod, gpus_of_container) + _claimed(stack, pod)
-
-
-def memory_of_pod(pod: Pod) -> float:
-    """Memory limits of one pod in bytes; a container without one counts its request."""
-    return _of_pod(pod, _memory)
-
-
 def _of_pod(pod: Pod, amount: Callable[[Container], float]) -> float:
+    """What one pod takes: its running containers together, or its largest init container."""
     running = sum(amount(container) for container in pod.containers if container.is_long_running)
     starting = [
         amount(container)

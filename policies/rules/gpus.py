@@ -69,7 +69,7 @@ def _surge(found: KubeObject, context: Context) -> Iterable[Violation]:
         return
     surge = _rounded_up(strategy.get("rollingUpdate", "maxSurge").value, demand.replicas)
     unavailable = strategy.get("rollingUpdate", "maxUnavailable").value
-    needed = (demand.replicas + surge) * demand.gpus
+    needed = demand.gpus * (1 + surge / demand.replicas)
     if surge and needed > sum(limits) and unavailable in (0, "0", "0%"):
         yield Violation(
             path=strategy.path,

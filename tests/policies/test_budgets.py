@@ -58,3 +58,32 @@ def test_nothing_but_a_higher_limit_helps() -> None:
     without = [("Deployment/chat", "spec.replicas", 1), ("NodePool/gpu", "spec.limits", {"nvidia.com/gpu": "4"})]
     text = _only("gpu-count", without, {"gpus": 3, "environment": "prod"})
     assert "raise the limit in policies/config/prod.json to 4 GPUs" in text
+
+
+def _pods(gpus: int) -> dict[str, Any]:
+    return {"spec": {"containers": [{"name": "c", "resources": {"limits": {"nvidia.com/gpu": str(gpus)}}}]}}
+
+
+_WORKERS = {"maxReplicas": 3, "numOfHosts": 2, "template": _pods(4)}
+_RAY = {"headGroupSpec": {"template": _pods(0)}, "workerGroupSpecs": [_WORKERS]}
+_LED = {"size": 4, "leaderTemplate": _pods(1), "workerTemplate": _pods(2)}
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec", "gpus"),
+    [
+        ("LeaderWorkerSet", {"replicas": 3, "leaderWorkerTemplate": {"size": 4, "workerTemplate": _pods(2)}}, 24),
+        ("LeaderWorkerSet", {"replicas": 3, "leaderWorkerTemplate": _LED}, 21),
+        ("RayCluster", _RAY, 24),
+        ("RayService", {"rayClusterConfig": _RAY}, 24),
+        ("CronJob", {"jobTemplate": {"spec": {"parallelism": 2, "template": _pods(3)}}}, 6),
+        ("ScaledJob", {"maxReplicaCount": 5, "jobTargetRef": {"template": _pods(1)}}, 5),
+        ("DeploymentConfig", {"replicas": 2, "template": _pods(1)}, 2),
+    ],
+)
+def test_gpus_of_workloads_of_several_kinds(kind: str, spec: dict[str, Any], gpus: int) -> None:
+    body = {"apiVersion": "example.com/v1", "kind": kind, "metadata": {"name": "x", "namespace": "ns"}, "spec": spec}
+    stack = {f"{kind}/x": body}
+    assert ask("gpu-count", stack, {"gpus": gpus}).clean
+    [row] = ask("gpu-count", stack, {"gpus": gpus - 1}).rows
+    assert f"takes {gpus} GPUs" in row[2]
