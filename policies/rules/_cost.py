@@ -47,9 +47,8 @@ def _cost(part: Part, available: Sequence[Pool]) -> Cost | None:
         accepting = [pool for pool in available if pool.accepts(part.pod)]
         candidates = [(instance, path) for pool in accepting for instance in pool.types if instance.gpus >= part.gpus]
         if not candidates:
-            raise Unpriced(
-                f"its pods use GPUs, but neither they nor a pool of the stack name a machine ({INSTANCE_LABELS[0]})", path
-            )
+            missing = f"its pods use GPUs, but nothing in the stack names a machine for them ({INSTANCE_LABELS[0]})"
+            raise Unpriced(missing, path)
     costs = [_filled(part, instance, path) for instance, path in candidates]
     return max(costs, key=lambda cost: cost.usd_per_month, default=None)
 
