@@ -111,7 +111,11 @@ class Relaxation:
 
 @dataclass(frozen=True, kw_only=True)
 class Conflict:
-    """Constraints that cannot all hold, while all but any one of them can."""
+    """Constraints that cannot all hold, while among themselves all but any one of them can.
+
+    The relaxations are those of the whole problem: where the rest of it wants the same budget, giving up one of the
+    constraints may not be enough, and its `needed` is ``None``.
+    """
 
     relaxations: tuple[Relaxation, ...]
 
@@ -121,7 +125,7 @@ class Infeasible:
     """No plan exists, or (`proven` false) the solver found none.
 
     Attributes:
-        conflicts: each must be resolved; within one, changing any single constraint is enough.
+        conflicts: each must be resolved, by any one of its relaxations that has a value.
     """
 
     proven: bool

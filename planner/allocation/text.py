@@ -72,5 +72,6 @@ def _infeasible(result: Infeasible) -> str:
     for conflict in result.conflicts:
         names = " and ".join(describe_constraint(relaxation.constraint) for relaxation in conflict.relaxations)
         lines.append(f"no plan satisfies {names}" + (" together" if len(conflict.relaxations) > 1 else ""))
-        lines += [f"  {describe_relaxation(relaxation)}" for relaxation in conflict.relaxations]
+        enough = [relaxation for relaxation in conflict.relaxations if relaxation.needed is not None]
+        lines += [f"  {describe_relaxation(relaxation)}" for relaxation in enough or conflict.relaxations]
     return "\n".join(lines) or "no plan exists"

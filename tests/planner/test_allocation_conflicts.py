@@ -138,3 +138,14 @@ def test_levers_cover_every_cap_and_quota() -> None:
         Constraint(kind="cap", name="b"),
         Constraint(kind="cap", name="quota g6.xlarge"),
     ]
+
+
+def test_what_is_not_enough_alone_is_not_offered() -> None:
+    models = tuple(replace(CHAT, name=name, demand=(4.0,)) for name in ("one", "two", "three"))
+    budget = Cap(name="budget", unit="usd_per_hour", limit=1.0)
+    result = refused(Problem(pools=(L4,), workloads=models, caps=(budget,)))
+    relaxations = {r.constraint.name: r.needed for r in result.conflicts[0].relaxations}
+    assert relaxations["budget"] == pytest.approx(9.6)
+    assert {needed for name, needed in relaxations.items() if name != "budget"} == {None}
+    lines = describe(result).splitlines()
+    assert lines[1:] == ["  budget 730 -> 7,008 USD/month"]
