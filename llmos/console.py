@@ -12,6 +12,8 @@ __all__ = ["duration", "note", "step", "warn"]
 
 # On a terminal the elapsed time ticks in place; in a log a line now and then says that the work goes on.
 _TICK_SECONDS, _LOG_SECONDS = 1.0, 30.0
+# Steps under way, outermost first; only the innermost shows its time.
+_running: list[threading.Event] = []
 
 
 def note(text: str) -> None:
@@ -30,12 +32,14 @@ def step(title: str) -> Iterator[None]:
     started, done = time.monotonic(), threading.Event()
     note(f"{title} ...")
     ticker = threading.Thread(target=_tick, args=(started, done), daemon=True)
+    _running.append(done)
     ticker.start()
     try:
         yield
     finally:
         done.set()
         ticker.join()
+        _running.remove(done)
     elapsed = time.monotonic() - started
     if elapsed >= 1:
         note(f"  done in {duration(elapsed)}")
@@ -44,6 +48,8 @@ def step(title: str) -> Iterator[None]:
 def _tick(started: float, done: threading.Event) -> None:
     terminal = sys.stderr.isatty()
     while not done.wait(_TICK_SECONDS if terminal else _LOG_SECONDS):
+        if _running[-1] is not done:
+            continue
         text = f"  {duration(time.monotonic() - started)}"
         print(f"\r{text}", end="", file=sys.stderr, flush=True) if terminal else note(f"{text} elapsed")
     if terminal:
