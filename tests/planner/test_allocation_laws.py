@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from unittest import mock
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -20,6 +21,7 @@ from planner.allocation import (
     Spread,
     Workload,
     allocate,
+    shortlist,
     violations,
 )
 
@@ -212,3 +214,15 @@ def test_names_do_not_matter(problem: Problem) -> None:
         if len({replace(pool, name="") for pool in problem.pools}) == len(problem.pools):
             nodes = sorted((renamed(node.pool), node.purchase, node.zone or "") for node in after.nodes)
             assert nodes == sorted((node.pool, node.purchase, node.zone or "") for node in before.nodes)
+
+
+@LAW
+@given(problems())
+def test_looking_at_the_cheapest_options_first_changes_no_cost(problem: Problem) -> None:
+    with mock.patch.object(shortlist, "_ENOUGH_ITEMS", 1), mock.patch.object(shortlist, "_KEPT", 1):
+        listed = allocate(problem)
+    plain = allocate(problem)
+    assert isinstance(listed, Allocation) == isinstance(plain, Allocation)
+    if isinstance(listed, Allocation) and isinstance(plain, Allocation):
+        assert violations(problem, listed) == []
+        assert listed.usd_per_hour == pytest.approx(plain.usd_per_hour, rel=1e-5)
