@@ -31,15 +31,16 @@ __all__ = ["add_arguments", "run"]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_stack_arguments(parser, engine=False)
-    parser.add_argument(
+    other, form = parser.add_mutually_exclusive_group(), parser.add_mutually_exclusive_group()
+    other.add_argument(
         "--what-if", action="append", default=[], metavar="PATH=VALUE",
         help="size with one setting changed, e.g. models.chat.slo.ttft_ms=300; print differences, write nothing",
     )
-    parser.add_argument(
+    other.add_argument(
         "--compare", type=Path, metavar="FILE", help="print differences to another stack file or lock; write nothing"
     )
-    parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
-    parser.add_argument("--markdown", action="store_true", help="Markdown on standard output, for a pull request")
+    form.add_argument("--json", action="store_true", help="one JSON document on standard output")
+    form.add_argument("--markdown", action="store_true", help="Markdown on standard output, for a pull request")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw cost against load into FILE.png or FILE.svg")
 
 
@@ -52,12 +53,12 @@ def run(args: argparse.Namespace) -> int:
 
         plot_costs(args.plot, settings, catalogue, stack=name, where=path.name)
         note(f"wrote {args.plot}")
-    if args.what_if or args.compare:
-        if args.what_if:
-            other = _size(_changed(raw, args.what_if), where=f"{path.name} with --what-if")[1]
-            _print(args, name, other, compare(sizing, other))
-        if args.compare:
-            _print(args, name, sizing, compare(_other(args.compare), sizing))
+    if args.what_if:
+        other = _size(_changed(raw, args.what_if), where=f"{path.name} with --what-if")[1]
+        _print(args, name, other, compare(sizing, other))
+        return 0
+    if args.compare:
+        _print(args, name, sizing, compare(_other(args.compare), sizing))
         return 0
     lock = lock_path(name)
     content = read_lock(lock)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from planner.allocation import HOURS_PER_MONTH, Cap, Option, Pool, Problem, Workload
 from planner.catalogue import Catalogue, InstanceType
 from planner.choice import Candidate, Choice, Constraints, candidates
+from planner.faults import Fault, UserFault, nearest
 from planner.settings import Hardware, Model, StackSettings, memory_gib
 from planner.sizing.inputs import replica_bounds
 from planner.workload import Slo as Promise
@@ -40,9 +41,11 @@ class Prepared:
     priced: bool
 
 
-def prepare(settings: StackSettings, catalogue: Catalogue, *, where: str) -> Prepared:
-    """The problem of a stack. A model without any option gets a workload without options, which must be refused before
-    the problem is made: so this raises ValueError with its name; `planner.sizing.refusals` turns it into a fault."""
+def prepare(
+    settings: StackSettings, catalogue: Catalogue, *, where: str, known: Mapping[str, Choice] | None = None
+) -> Prepared:
+    """The problem of a stack; ``known`` holds choices that were made before. Raises ValueError with the name of a model
+    that has no option, which `planner.sizing.refusals` turns into a fault."""
     choices: dict[str, Choice] = {}
     usable: dict[tuple[str, str], Candidate] = {}
     pools: dict[str, Pool] = {}
@@ -50,7 +53,7 @@ def prepare(settings: StackSettings, catalogue: Catalogue, *, where: str) -> Pre
     priced = True
     for name, model in sorted(settings.models.items()):
         if model.hardware == "auto":
-            choices[name] = choice_of(name, model, catalogue, where=where)
+            choices[name] = (known or {}).get(name) or choice_of(name, model, catalogue, where=where)
             found = {c.name: c for c in choices[name].candidates if c.usd_per_hour is not None}
             if not found:
                 raise ValueError(name)
@@ -69,7 +72,9 @@ def prepare(settings: StackSettings, catalogue: Catalogue, *, where: str) -> Pre
 
 def choice_of(name: str, model: Model, catalogue: Catalogue, *, where: str) -> Choice:
     """Every way to serve the model. Pipeline stages would need a replica of several pods, which is not deployed."""
-    spec = catalogue.model(model.source, where=f"{where}: models.{name}.source")
+    spec = catalogue.models.get(model.source)
+    if spec is None:
+        raise UserFault(_unknown(name, model.source, catalogue, where=where))
     traffic = model.traffic
     assert traffic is not None, "settings refuse auto without traffic"
     load = Load.from_means(
@@ -87,6 +92,15 @@ def choice_of(name: str, model: Model, catalogue: Catalogue, *, where: str) -> C
     return Choice(
         candidates=tuple(c for c in found.candidates if c.precision == "fp8"),
         rejected=tuple(r for r in found.rejected if " bf16 " not in f"{r.option} "),
+    )
+
+
+def _unknown(name: str, source: str, catalogue: Catalogue, *, where: str) -> Fault:
+    hint = nearest(source, catalogue.models)
+    return Fault(
+        what=f"model `{source}` is not in the catalogue, so its memory and speed are not known",
+        where=f"{where}: models.{name}.source", nearest=hint if hint.startswith("did you mean") else "",
+        fix="add a row to catalog: {models: [...]} with the figures of its config.json, or state its hardware",
     )
 
 

@@ -39,7 +39,7 @@ def decide(settings: StackSettings, catalogue: Catalogue, *, where: str) -> Sizi
     solver = settings.sizing.solver
     result = allocate(prepared.problem, solver=solver)
     if isinstance(result, Infeasible):
-        raise refuse_conflicts(prepared.problem, result, settings, catalogue, where=where)
+        raise refuse_conflicts(prepared, result, settings, catalogue, where=where)
     models = {
         name: _sized(name, settings.models[name], prepared, result, catalogue) for name in sorted(prepared.choices)
     }

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from planner.allocation import (
     Allocation,
     Infeasible,
-    Problem,
     allocate,
     describe_constraint,
     describe_relaxation,
@@ -16,12 +15,14 @@ from planner.allocation import (
 from planner.catalogue import Catalogue, usd_per_month
 from planner.faults import Fault, UserFault
 from planner.settings import Model, StackSettings
-from planner.sizing.build import choice_of, prepare
+from planner.sizing.build import Prepared, choice_of, prepare
 
 __all__ = ["refuse_conflicts", "refuse_model"]
 
 _STEPS = (1.1, 1.25, 1.5, 2, 3, 5, 10)
-"""Times the promised latency; the first that helps is named."""
+"""Times the promised latency; the least that helps is named."""
+_GAP = 0.01
+"""A way out is a suggestion: its cost within a hundredth is enough."""
 _SHOWN_REASONS = 3
 
 
@@ -51,10 +52,10 @@ def refuse_model(name: str, settings: StackSettings, catalogue: Catalogue, *, wh
 
 
 def refuse_conflicts(
-    problem: Problem, result: Infeasible, settings: StackSettings, catalogue: Catalogue, *, where: str
+    prepared: Prepared, result: Infeasible, settings: StackSettings, catalogue: Catalogue, *, where: str
 ) -> UserFault:
     """One fault per set of constraints that cannot all hold."""
-    explained = solve(problem) if not result.conflicts else result
+    explained = solve(prepared.problem) if not result.conflicts else result
     conflicts = explained.conflicts if isinstance(explained, Infeasible) else ()
     if not conflicts:
         return UserFault(
@@ -65,8 +66,9 @@ def refuse_conflicts(
         )
 
     def helps(changed: StackSettings) -> str | None:
+        same = {n: c for n, c in prepared.choices.items() if changed.models[n] is settings.models[n]}
         try:
-            found = allocate(prepare(changed, catalogue, where=where).problem)
+            found = allocate(prepare(changed, catalogue, where=where, known=same).problem, relative_gap=_GAP)
         except ValueError:
             return None
         return f"{usd_per_month(found.usd_per_hour):,.0f} USD/month" if isinstance(found, Allocation) else None
@@ -100,13 +102,23 @@ def _ways_out(
     name: str, settings: StackSettings, catalogue: Catalogue, helps: Callable[[StackSettings], str | None]
 ) -> list[str]:
     """Changes of one model that help, with what it then costs."""
+
+    def costed(variant: tuple[str, Model]) -> str | None:
+        words, model = variant
+        cost = helps(settings.model_copy(update={"models": {**settings.models, name: model}}))
+        return f"{words} ({cost})" if cost else None
+
     ways = []
     for variants in _variants(name, settings.models[name], catalogue):
-        for words, model in variants:
-            cost = helps(settings.model_copy(update={"models": {**settings.models, name: model}}))
-            if cost:
-                ways.append(f"{words} ({cost})")
-                break
+        # A larger step never helps less, so most models are done after one look at the largest.
+        least, most = 0, len(variants) - 1
+        found = costed(variants[most])
+        while found and least < most:
+            middle = (least + most) // 2
+            other = costed(variants[middle])
+            found, least, most = (other, least, middle) if other else (found, middle + 1, most)
+        if found:
+            ways.append(found)
     return ways
 
 

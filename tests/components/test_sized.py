@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from tests.support import by_name
 
 TYPE = "node.kubernetes.io/instance-type"
