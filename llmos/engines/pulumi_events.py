@@ -27,6 +27,8 @@ _ACTIONS: dict[str, Action] = {
 }
 _DONE = {"create": "created", "update": "updated", "delete": "deleted"}
 _FROM_PATH = re.compile(r"^using \S+ from \$PATH")
+_LABELLED = re.compile(r"^  (At|To fix|Object|Control): (.*)$")
+_CANNOT_RUN = re.compile(r"^can't run policy '[^']*' from policy pack '[^']*' during preview: ")
 _COLOR = re.compile(r"<\{%.*?%\}>|\x1b\[[0-9;]*m")
 
 
@@ -46,6 +48,7 @@ class Violation:
     level: str
     object: str
     message: str
+    fix: str
 
 
 @dataclass(kw_only=True)
@@ -107,14 +110,11 @@ class EventLog:
             self._say(f"  {name}: {message}")
 
     def _judge(self, event: PolicyEvent) -> None:
-        level = "mandatory" if event.enforcement_level == "mandatory" else "advisory"
-        found = Violation(
-            rule=event.policy_name, level=level, object=object_name(event.resource_urn), message=_plain(event.message)
-        )
+        found = _violation(event)
         if found in self.violations:
             return
         self.violations.append(found)
-        if level == "advisory":
+        if found.level == "advisory":
             self._say(f"advice ({found.rule}): {found.object}: {found.message}")
 
     def _say(self, line: str) -> None:
@@ -129,6 +129,25 @@ def object_name(urn: str | None) -> str:
     if len(parts) != 4 or parts[2] == "pulumi:pulumi:Stack":
         return ""
     return f"{_kind(parts[2].rsplit('$', 1)[-1])} {parts[3]}"
+
+
+def _violation(event: PolicyEvent) -> Violation:
+    """The pack's text: the rule's description, what is wrong, and labelled lines for the object and the remedy."""
+    text: list[str] = []
+    labels: dict[str, str] = {}
+    for line in _CANNOT_RUN.sub("", _plain(event.message)).splitlines():
+        if labelled := _LABELLED.match(line):
+            labels[labelled[1]] = labelled[2]
+        else:
+            text.append(line.strip())
+    place = labels.get("Object") or object_name(event.resource_urn) or "the stack"
+    return Violation(
+        rule=event.policy_name,
+        level="mandatory" if event.enforcement_level == "mandatory" else "advisory",
+        object=f"{place}: {labels['At']}" if "At" in labels else place,
+        message=" ".join(text[1:] or text),
+        fix=labels.get("To fix", ""),
+    )
 
 
 def _is_managed(step: StepEventMetadata) -> bool:

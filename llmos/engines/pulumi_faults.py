@@ -36,6 +36,9 @@ _KNOWN = (
         fix="let one owner set the field: remove it from the other tool, or name it under `pod_overrides` there",
     ),
     _Known(
+        pattern=r"is invalid|Invalid value|violates PodSecurity|admission webhook", fix="correct that field", user=True
+    ),
+    _Known(
         pattern=r"already exists",
         fix="adopt it (`namespace.create: false`, or `pulumi import`), delete it, or choose another name",
         user=True,
@@ -61,13 +64,14 @@ _KNOWN = (
         pattern=r"(?i)could not automatically download|failed to download|no (resource|language) plugin|could not find",
         fix="let this machine reach get.pulumi.com and github.com, or install the plugin named above by hand",
     ),
-    _Known(
-        pattern=r"is invalid|Invalid value|violates PodSecurity|admission webhook", fix="correct the field", user=True
-    ),
 )
 _NOISE = re.compile(
     r"^((update|preview|destroy|refresh) failed|Program failed with an unhandled exception:"
     r"|an unhandled error occurred: program exited with non-zero exit code: \d+)$"
+)
+_FRAME = re.compile(
+    r"^\d+ errors? occurred:\n\s*\* "
+    r"|the Kubernetes API server reported that \S+ failed to fully initialize or become live: "
 )
 _TRACE = re.compile(r"Traceback \(most recent call last\):\n(?:[ \t].*\n)*")
 _STATED = re.compile(r"^(?P<where>\S.*?): (?P<what>.*(?:\n  .*)*?)\n  To fix: (?P<fix>.*)$", re.MULTILINE)
@@ -97,21 +101,22 @@ def explain(error: CommandError, log: EventLog, *, run: EngineRun, doing: str) -
 
 
 def violations(found: Sequence[Violation]) -> list[Fault]:
-    """One fault for each mandatory violation. The rule's own message carries what to do behind ``To fix:``."""
-    faults = []
-    for violation in found:
-        if violation.level != "mandatory":
-            continue
-        what, _, fix = violation.message.partition("To fix:")
-        where = violation.object or "the stack"
-        fix = fix.strip() or f"see the rule `{violation.rule}` in policies/rules"
-        faults.append(Fault(what=f"{what.strip()} (policy {violation.rule})", where=where, fix=fix))
-    return faults
+    """One fault for each mandatory violation."""
+    return [
+        Fault(
+            what=f"policy {violation.rule}: {violation.message}",
+            where=violation.object,
+            fix=violation.fix or f"see the rule `{violation.rule}` in policies/rules",
+        )
+        for violation in found
+        if violation.level == "mandatory"
+    ]
 
 
 def _condense(message: str) -> str:
     """Without the engine's own frame around what went wrong, and without a traceback of the program."""
-    lines = [line for line in _TRACE.sub("", message).splitlines() if line.strip() and not _NOISE.match(line.strip())]
+    bare = _FRAME.sub("", _TRACE.sub("", message))
+    lines = [line for line in bare.splitlines() if line.strip() and not _NOISE.match(line.strip())]
     return "\n".join(lines)[:_LONGEST]
 
 
