@@ -56,9 +56,21 @@ def _spread(found: KubeObject, context: Context) -> Iterable[Violation]:
         return
     for pod in found.pods:
         constraints = pod.spec.get("topologySpreadConstraints")
-        apart = pod.spec.get("affinity", "podAntiAffinity")
-        if not any(True for _ in constraints.elements()) and not apart.value:
+        if not any(True for _ in constraints.elements()) and not _kept_apart(pod):
             yield Violation(path=constraints.path, message="its replicas may all land on one node")
+
+
+def _kept_apart(pod: Pod) -> bool:
+    """Whether a podAntiAffinity term selects the pod's own replicas, in their own namespace."""
+    apart = pod.spec.get("affinity", "podAntiAffinity")
+    terms = list(apart.get("requiredDuringSchedulingIgnoredDuringExecution").elements())
+    preferred = apart.get("preferredDuringSchedulingIgnoredDuringExecution")
+    terms += [weighted.get("podAffinityTerm") for weighted in preferred.elements()]
+    return any(
+        selects(term.get("labelSelector").value, pod.labels)
+        and pod.owner.namespace in ([node.text for node in term.get("namespaces").elements()] or [pod.owner.namespace])
+        for term in terms
+    )
 
 
 def _minimum(found: KubeObject, context: Context) -> Iterable[Violation]:

@@ -9,6 +9,11 @@ from tests.policies.support import DELETE
 APP, CHAT = "Deployment/app", "Deployment/chat"
 POD = "spec.template.spec"
 _RULE = "rules[0]"
+_REQUIRED = f"{POD}.affinity.podAntiAffinity.requiredDuringSchedulingIgnoredDuringExecution"
+_PREFERRED = f"{POD}.affinity.podAntiAffinity.preferredDuringSchedulingIgnoredDuringExecution"
+_OWN = {
+    "labelSelector": {"matchLabels": {"app.kubernetes.io/name": "app"}}, "topologyKey": "kubernetes.io/hostname",
+}
 _OPEN = [(APP, f"{POD}.containers[0].env", [])]
 
 
@@ -55,6 +60,15 @@ FAIL = [
     ("disruption-budget", [("PodDisruptionBudget/app", "", DELETE)], "", {}),
     ("disruption-budget", [("PodDisruptionBudget/app", "metadata.namespace", "other")], "", {}),
     ("topology-spread", [(APP, f"{POD}.topologySpreadConstraints", [])], f"{POD}.topologySpreadConstraints", {}),
+    *(
+        (
+            "topology-spread",
+            [(APP, f"{POD}.topologySpreadConstraints", []), (APP, _REQUIRED, [{**_OWN, **wrong}])],
+            f"{POD}.topologySpreadConstraints",
+            {},
+        )
+        for wrong in ({"namespaces": ["elsewhere"]}, {"labelSelector": {"matchLabels": {"app": "other"}}})
+    ),
     ("replica-minimum", [(CHAT, "spec.replicas", 1)], "spec.replicas", {}),
     ("autoscaler-minimum", [("HorizontalPodAutoscaler/app", "spec.minReplicas", 1)], "spec.minReplicas", {}),
     ("autoscaler-range", [("HorizontalPodAutoscaler/app", "spec.maxReplicas", 3)], "spec.maxReplicas", {}),
@@ -142,7 +156,12 @@ PASS = [
     ("disruption-budget-range", [("PodDisruptionBudget/app", "spec.minAvailable", 3)], {}),
     (
         "topology-spread",
-        [(APP, f"{POD}.topologySpreadConstraints", []), (APP, f"{POD}.affinity.podAntiAffinity", {"x": [{}]})],
+        [(APP, f"{POD}.topologySpreadConstraints", []), (APP, _REQUIRED, [_OWN])],
+        {},
+    ),
+    (
+        "topology-spread",
+        [(APP, f"{POD}.topologySpreadConstraints", []), (APP, _PREFERRED, [{"weight": 1, "podAffinityTerm": _OWN}])],
         {},
     ),
     ("rbac-secrets", _grant(resources=["secrets"], resourceNames=["mine"]), {}),
