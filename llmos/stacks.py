@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +115,16 @@ def read_stack_file(path: Path) -> Mapping[str, Any]:
         raise UserFault(
             Fault(what=f"`config` has no `{CONFIG_KEY}`", where=path.name, nearest=hint, fix=f"add {CONFIG_KEY}")
         )
-    return config[CONFIG_KEY]
+    return _plain(config[CONFIG_KEY])
+
+
+def _plain(value: Any) -> Any:
+    """YAML reads 2026-11-01 as a date; Pulumi's configuration is JSON, which knows text only."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return value.isoformat() if isinstance(value, date) else value
 
 
 def _one_line(error: Exception) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from typing import Annotated, Any, Literal
 
@@ -21,6 +22,9 @@ __all__ = [
     "SizingSettings",
     "StackSettings",
 ]
+
+
+_MIDNIGHT = re.compile(r"\d{4}-\d\d-\d\dT00:00:00(Z|[+]00:00)?")
 
 
 class NamespaceSettings(Settings):
@@ -94,8 +98,9 @@ class RegistrySettings(Settings):
 
 
 def _date_as_text(value: Any) -> Any:
-    """YAML reads 2026-11-01 as a date; JSON, and with it Pulumi's configuration, knows text only."""
-    return value.isoformat() if isinstance(value, date) else value
+    """YAML reads 2026-11-01 as a date, and a configuration that went through JSON may hold midnight of that day."""
+    text = value.isoformat() if isinstance(value, date) else value
+    return text[:10] if isinstance(text, str) and _MIDNIGHT.fullmatch(text) else text
 
 
 Row = dict[str, Annotated[Any, BeforeValidator(_date_as_text)]]

@@ -144,3 +144,14 @@ def test_a_plot_is_drawn_the_same_every_time(project: Path) -> None:
     size("--plot", str(first))
     size("--plot", str(second))
     assert first.read_bytes().startswith(b"<?xml") and first.read_bytes() == second.read_bytes()
+
+
+def test_own_prices_with_a_bare_date_reach_the_program(project: Path) -> None:
+    path = write(project, STACK)
+    row = "      catalog: {instances: [{name: g6e.xlarge, usd_per_hour: 1.5, price_date: 2026-11-01}]}\n"
+    text = yaml.safe_dump({"config": {"llmagentos:stack": STACK}}, indent=2)
+    path.write_text(text.replace("    environment:", f"{row[2:]}    environment:"), encoding="utf-8")
+    assert json.dumps(stacks.read_stack_file(path)["catalog"])
+    size()
+    kept = json.loads((project / "locks" / "s.json").read_text(encoding="utf-8"))
+    assert kept["sizing"]["models"]["chat"]["price_date"] == "2026-11-01"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import datetime as dt
 import json
 import subprocess
 import sys
@@ -215,3 +216,9 @@ def test_a_scaled_model_is_sized_for_its_maximum_and_keeps_its_range() -> None:
     assert sizing.models["chat"].replicas == 3
     model = with_hardware(parse(raw, where="P"), sizing).models["chat"]
     assert (model.minimum_replicas, model.maximum_replicas) == (1, 3)
+
+
+@pytest.mark.parametrize("day", [dt.date(2026, 11, 1), "2026-11-01", "2026-11-01T00:00:00Z"])
+def test_a_day_is_read_however_the_configuration_carries_it(day: Any) -> None:
+    raw = changed(catalog={"instances": [{"name": "g6.xlarge", "usd_per_hour": 1, "price_date": day}]})
+    assert parse(raw, where="P").catalog.instances[0]["price_date"] == "2026-11-01"
