@@ -110,9 +110,7 @@ def _row(finding: Finding) -> dict[str, str]:
 
 
 def _print_table(findings: Sequence[Finding], *, count: int, environment: str) -> None:
-    console = Console()
-    if not console.is_terminal:
-        console.width = 140
+    console = _console()
     ordered = sorted(findings, key=lambda finding: (finding.file, finding.object, finding.level != "mandatory"))
     for (file, name), rows in groupby(ordered, key=lambda finding: (finding.file, finding.object)):
         console.print(f"[bold]{escape(name or 'the whole stack')}[/bold]" + (f"  {escape(file)}" if file else ""))
@@ -124,7 +122,8 @@ def _print_table(findings: Sequence[Finding], *, count: int, environment: str) -
         console.print(table)
     mandatory = sum(finding.level == "mandatory" for finding in findings)
     advisory = len(findings) - mandatory
-    console.print(f"{count} objects, limits of {environment}: {mandatory} mandatory and {advisory} advisory findings")
+    checked = "1 object" if count == 1 else f"{count} objects"
+    console.print(f"{checked}, limits of {environment}: {mandatory} mandatory and {advisory} advisory findings")
 
 
 def _print_controls(policies: Sequence[PolicyInfo], *, as_json: bool) -> None:
@@ -139,4 +138,12 @@ def _print_controls(policies: Sequence[PolicyInfo], *, as_json: bool) -> None:
         table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*row)
-    Console().print(table)
+    _console().print(table)
+
+
+def _console() -> Console:
+    """Standard output; in a pipe, where nothing tells the width, wide enough for a finding."""
+    console = Console()
+    if not console.is_terminal:
+        console.width = 140
+    return console
