@@ -75,23 +75,27 @@ def choice_of(name: str, model: Model, catalogue: Catalogue, *, where: str) -> C
     spec = catalogue.models.get(model.source)
     if spec is None:
         raise UserFault(_unknown(name, model.source, catalogue, where=where))
-    traffic = model.traffic
-    assert traffic is not None, "settings refuse auto without traffic"
-    load = Load.from_means(
-        requests_per_second=traffic.requests_per_second,
-        input_tokens=traffic.input_tokens,
-        output_tokens=traffic.output_tokens,
-        context_tokens=model.context_tokens,
-    )
     wants_fp8 = model.quantization == "fp8" and spec.precision != "fp8"
     steps = ("fp8",) if wants_fp8 else () if model.quantization == "none" else model.quality_steps
     asked = Constraints(context_tokens=model.context_tokens, quality_steps=steps)
-    found = candidates(spec, load, Promise(ttft_ms=model.slo.ttft_ms, tpot_ms=model.slo.tpot_ms), catalogue, asked)
+    promise = Promise(ttft_ms=model.slo.ttft_ms, tpot_ms=model.slo.tpot_ms)
+    found = candidates(spec, _load(model), promise, catalogue, asked)
     if not wants_fp8:
         return found
     return Choice(
         candidates=tuple(c for c in found.candidates if c.precision == "fp8"),
         rejected=tuple(r for r in found.rejected if " bf16 " not in f"{r.option} "),
+    )
+
+
+def _load(model: Model) -> Load:
+    traffic = model.traffic
+    assert traffic is not None, "settings refuse auto without traffic"
+    return Load.from_means(
+        requests_per_second=traffic.requests_per_second,
+        input_tokens=traffic.input_tokens,
+        output_tokens=traffic.output_tokens,
+        context_tokens=model.context_tokens,
     )
 
 
@@ -106,13 +110,7 @@ def _unknown(name: str, source: str, catalogue: Catalogue, *, where: str) -> Fau
 
 def _workload(name: str, model: Model, found: Mapping[str, Candidate]) -> Workload:
     least, most = replica_bounds(model)
-    assert model.traffic is not None
-    load = Load.from_means(
-        requests_per_second=model.traffic.requests_per_second,
-        input_tokens=model.traffic.input_tokens,
-        output_tokens=model.traffic.output_tokens,
-        context_tokens=model.context_tokens,
-    )
+    load = _load(model)
     return Workload(
         name=name,
         options=tuple(
