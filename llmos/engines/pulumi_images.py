@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import importlib.resources
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from llmos.images import host
 from llmos.images.build import base_for
 from llmos.images.engine import ensure_engine, find_engine
+from llmos.paths import cache_dir
 from planner.faults import EnvironmentFault, Fault
 
 __all__ = ["image_env"]
 
 _WHERE = "image builds by the pulumi engine"
+_CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
+_LONGEST_VARIABLE = 100_000
+"""The provider hands a secret to buildx in an environment variable, of which Linux takes 128 KiB at most."""
 
 
 def image_env(contexts: Sequence[Path], *, platforms: Sequence[str] = (), make: bool, install: bool) -> dict[str, str]:
@@ -36,7 +42,7 @@ def image_env(contexts: Sequence[Path], *, platforms: Sequence[str] = (), make: 
         fix = "install it (`docker-buildx` or `docker-buildx-plugin`), or take `--engine kubectl`"
         raise EnvironmentFault(Fault(what=what, where=_WHERE, fix=fix))
     bases = {base_for(context=context, platforms=platforms, make=make, install=install) for context in contexts}
-    ca_bundle = host.ca_bundle()
+    ca_bundle = _own_authorities()
     found = {
         "DOCKER_HOST": engine.host if engine else None,
         "LLMOS_BASE_IMAGE": min(bases) if len(bases) == 1 else None,
@@ -44,3 +50,20 @@ def image_env(contexts: Sequence[Path], *, platforms: Sequence[str] = (), make: 
         "LLMOS_PIP_CONFIG": host.pip_configuration(),
     }
     return {name: value for name, value in found.items() if value}
+
+
+def _own_authorities() -> Path | None:
+    """This machine's certificate authorities; of a bundle too long to be passed on, those that pip does not know."""
+    bundle = host.ca_bundle()
+    if bundle is None or bundle.stat().st_size <= _LONGEST_VARIABLE:
+        return bundle
+    public = importlib.resources.files("pip._vendor.certifi").joinpath("cacert.pem").read_text(encoding="utf-8")
+    known = {"".join(one.split()) for one in _CERTIFICATE.findall(public)}
+    text = bundle.read_text(encoding="utf-8", errors="replace")
+    own = [one for one in _CERTIFICATE.findall(text) if "".join(one.split()) not in known]
+    if not own:
+        return None
+    file = cache_dir() / "pulumi" / "authorities.pem"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("\n".join(own) + "\n", encoding="utf-8")
+    return file
