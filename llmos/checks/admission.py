@@ -14,7 +14,7 @@ from llmos.kube import Kube, as_list
 from llmos.manifests import Manifest
 from planner.faults import EnvironmentFault, Fault
 
-__all__ = ["RULE", "admission_findings"]
+__all__ = ["RULE", "admission_findings", "pods_of"]
 
 RULE = "api-server-admission"
 _WHY = "The API server refuses these pods, whatever it says about the object that makes them."
@@ -36,7 +36,7 @@ def admission_findings(manifests: Sequence[Manifest], kube: Kube) -> tuple[Findi
     """
     findings: list[Finding] = []
     for number, manifest in enumerate(manifests):
-        for pod in _pods(manifest.resource.properties, number):
+        for pod in pods_of(manifest.resource.properties, number):
             done = kube.run("create", "--dry-run=server", "-f", "-", stdin=as_list([pod]), check=False)
             if done.returncode == 0:
                 continue
@@ -50,7 +50,8 @@ def admission_findings(manifests: Sequence[Manifest], kube: Kube) -> tuple[Findi
     return tuple(findings)
 
 
-def _pods(document: Mapping[str, Any], number: int) -> Iterator[dict[str, Any]]:
+def pods_of(document: Mapping[str, Any], number: int) -> Iterator[dict[str, Any]]:
+    """One pod of an object's template, named by ``number``; none where the object makes no pods."""
     path = _TEMPLATES.get(str(document.get("kind")))
     template: Any = document
     for key in path or ():

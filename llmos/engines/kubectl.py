@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping, Sequence
 
+from llmos.checks.admission import pods_of
 from llmos.engines.applyset import FIELD_MANAGER, ApplySet, raise_refusal
 from llmos.engines.base import ENGINE_LABEL, Action, EngineAction, EngineResult, EngineRun
 from llmos.engines.rollout import wait_available
@@ -174,21 +175,7 @@ def _apply_namespace(kube: Kube, namespaces: Sequence[KubeObject]) -> None:
 def _admit_pods(kube: Kube, objects: Iterable[KubeObject]) -> None:
     """Ask the server to admit one pod of every template: Pod Security only warns about a Deployment, and its pods
     would then be refused one by one without anything failing."""
-    pods = [
-        {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": {
-                "name": f"{item['metadata']['name']}-admission",
-                "namespace": item["metadata"]["namespace"],
-                "labels": item["spec"]["template"]["metadata"]["labels"],
-            },
-            # The account may be created by this very run; its absence is not what is asked about.
-            "spec": {k: v for k, v in item["spec"]["template"]["spec"].items() if k != "serviceAccountName"},
-        }
-        for item in objects
-        if item["kind"] == "Deployment"
-    ]
+    pods = [pod for number, item in enumerate(objects) for pod in pods_of(item, number)]
     if pods:
         done = kube.run("create", "--dry-run=server", "-f", "-", stdin=as_list(pods), check=False)
         # A quota that the running pods have used up is no fault of the template.
