@@ -11,7 +11,7 @@ import socket
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import psutil
 
@@ -93,6 +93,7 @@ def up(run: EngineRun, *, previewed: bool = False) -> EngineResult:
     started = time.monotonic()
     refuse_foreign_namespace(run)
     session = _open(run)
+    _adopt_pending(session)
     if not previewed:
         _preview(session)
     log = EventLog(progress=run.progress)
@@ -208,6 +209,39 @@ def _guarded(work: Callable[[], _T], *, session: _Session, log: EventLog, doing:
         raise explain(error, log, run=session.run, doing=doing) from error
 
 
+def _adopt_pending(session: _Session) -> None:
+    """Note in the state what a killed run created without coming to note it; else `up` fails with "already exists".
+
+    The refresh afterwards drops again what was not created after all.
+    """
+    exported = session.stack.export_stack()
+    deployment = exported.deployment or {}
+    pending = deployment.get("pending_operations") or []
+    created = [each["resource"] for each in pending if each["type"] == "creating" and _kubernetes_id(each["resource"])]
+    if not created:
+        return
+    session.run.progress(f"looking for {len(created)} objects that a killed run may have created")
+    known = {resource["urn"] for resource in deployment["resources"]}
+    for resource in created:
+        if resource["urn"] not in known:
+            deployment["resources"].append({**resource, "id": _kubernetes_id(resource), "outputs": resource["inputs"]})
+    deployment["pending_operations"] = [each for each in pending if each["resource"] not in created]
+    log = EventLog(progress=session.run.progress)
+    _guarded(lambda: session.stack.import_stack(exported), session=session, log=log, doing="recovery")
+    _guarded(
+        lambda: session.stack.refresh(on_event=log.feed, color="never", show_secrets=False, suppress_progress=True),
+        session=session, log=log, doing="refresh",
+    )  # fmt: skip
+
+
+def _kubernetes_id(resource: Mapping[str, Any]) -> str:
+    """The provider's id of a Kubernetes object, which its metadata give; empty for anything else."""
+    metadata = (resource.get("inputs") or {}).get("metadata") or {}
+    if not resource["type"].startswith("kubernetes:") or not metadata.get("name"):
+        return ""
+    return "/".join(filter(None, (metadata.get("namespace"), metadata["name"])))
+
+
 def _break_stale_lock(error: CommandError, session: _Session) -> None:
     run = session.run
     holder = _HOLDER.search(str(error))
@@ -221,6 +255,6 @@ def _break_stale_lock(error: CommandError, session: _Session) -> None:
         where=f"stack {run.stack}",
         nearest="wait for that run to end",
         fix="only when it is certainly dead: "
-        f"`pulumi cancel --yes --cwd {session.workspace.folder} {run.stack}`, then `refresh`, then `up`",
+        f"`pulumi cancel --yes --cwd {session.workspace.folder} {run.stack}`, then `up` again",
     )
     raise EnvironmentFault(fault) from error

@@ -112,6 +112,10 @@ def _own_backend(project: dict[str, object]) -> str:
 def _local_state(home: Path) -> str:
     state = home / "state"
     state.mkdir(parents=True, exist_ok=True)
+    for attributes in state.rglob("*.attrs"):
+        # A run killed while it wrote leaves this side file empty, and the CLI then cannot load the state beside it.
+        if attributes.stat().st_size == 0:
+            attributes.unlink()
     return f"file://{state.as_posix()}"
 
 

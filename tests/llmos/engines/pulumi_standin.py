@@ -89,6 +89,7 @@ def install(folder: Path, *, version: str = "v3.272.0") -> Standin:
     standin = Standin(bin=folder)
     standin.answer("version", Reply(stdout=version))
     standin.answer("stack output", Reply(stdout="{}"))
+    standin.answer("stack export", Reply(stdout='{"version": 3, "deployment": {}}'))
     history = [{"kind": "update", "startTime": "2026-01-02T03:04:05.000Z", "endTime": "2026-01-02T03:05:05.000Z",
                 "message": "", "environment": {}, "config": {}, "result": "succeeded", "version": 1}]  # fmt: skip
     standin.answer("stack history", Reply(stdout=json.dumps(history)))

@@ -190,6 +190,24 @@ def test_the_lock_of_a_dead_run_on_this_machine_is_broken(standin: Standin, run:
     assert [line for line in said if f"process {dead.pid}" in line]
 
 
+def test_what_a_killed_run_created_is_adopted_before_up(standin: Standin, run: EngineRun) -> None:
+    quota = {
+        "urn": "urn:q", "type": "kubernetes:core/v1:ResourceQuota",
+        "inputs": {"metadata": {"name": "stack", "namespace": "assistant"}},
+    }  # fmt: skip
+    image = {"urn": "urn:i", "type": "docker-build:index:Image", "inputs": {}}
+    pending = [{"type": "creating", "resource": quota}, {"type": "creating", "resource": image}]
+    deployment = {"version": 3, "deployment": {"resources": [], "pending_operations": pending}}
+    standin.answer("stack export", Reply(stdout=json.dumps(deployment)))
+    standin.answer("up", Reply(events=recorded("up_again")))
+    pulumi.up(run, previewed=True)
+    done = [call["argv"][:2] for call in standin.calls() if call["argv"][0] in ("stack", "refresh", "up")]
+    assert [words[:1] if words[0] != "stack" else words for words in done[2:5]] == [
+        ["stack", "import"], ["refresh"], ["stack", "history"]
+    ]  # fmt: skip
+    assert len(standin.calls("up")) == 1
+
+
 @pytest.mark.parametrize(("pid", "host"), [(os.getpid(), socket.gethostname()), (1, "another-machine")])
 def test_a_lock_that_may_be_in_use_is_reported_with_its_holder(
     pid: int, host: str, standin: Standin, run: EngineRun

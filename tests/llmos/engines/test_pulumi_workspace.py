@@ -70,6 +70,15 @@ def test_dev_state_lives_in_the_cache_with_a_passphrase_only_the_user_can_read(r
     assert not passphrase.exists() and not first.folder.exists()
 
 
+def test_a_side_file_that_a_killed_run_left_empty_is_removed(run: EngineRun, tmp_path: Path) -> None:
+    state = tmp_path / "cache" / "pulumi" / "dev" / "state"
+    pulumi_workspace.prepare(run)
+    (state / "dev.json.attrs").touch()
+    (state / "dev.json").touch()
+    pulumi_workspace.prepare(run)
+    assert [path.name for path in state.iterdir()] == ["dev.json"]
+
+
 def test_a_passphrase_of_the_user_is_left_alone(run: EngineRun, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "")
     assert "PULUMI_CONFIG_PASSPHRASE_FILE" not in pulumi_workspace.prepare(run).env
