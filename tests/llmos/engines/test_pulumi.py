@@ -208,7 +208,9 @@ def test_what_a_killed_run_created_is_adopted_before_up(standin: Standin, run: E
     assert len(standin.calls("up")) == 1
 
 
-@pytest.mark.parametrize(("pid", "host"), [(os.getpid(), socket.gethostname()), (1, "another-machine")], ids=["here", "elsewhere"])
+@pytest.mark.parametrize(
+    ("pid", "host"), [(os.getpid(), socket.gethostname()), (1, "another-machine")], ids=["here", "elsewhere"]
+)
 def test_a_lock_that_may_be_in_use_is_reported_with_its_holder(
     pid: int, host: str, standin: Standin, run: EngineRun
 ) -> None:
