@@ -76,7 +76,7 @@ def open_session(
     if not offline:
         kube = _local(start=start, install=install) if simulated else _context(stack)
     owner = _owner(kube, stack)
-    engine = choose(args.engine, owner=owner, install=install and start)
+    engine = choose(args.engine, owner=owner, install=install and start, obstacle=lambda: _build_obstacle(stack))
     note(f"engine: {engine.name} ({engine.why}); cluster: {cluster}{' (simulated nodes)' if simulated else ''}")
     run = EngineRun(
         stack=stack.name,
@@ -91,6 +91,17 @@ def open_session(
     return Session(
         stack=stack, engine=engine, run=run, kube=kube, cluster=cluster, simulated=simulated, install=install
     )
+
+
+def _build_obstacle(stack: Stack) -> str:
+    """Why the pulumi engine could not build this stack's images: its provider needs Docker's buildx plugin, or a
+    builder container that has to be pulled from a public registry, which target local cannot count on."""
+    from llmos.images.engine import find_engine
+
+    if stack.plan.target != "local" or not any(image.build for image in stack.plan.images):
+        return ""
+    found = find_engine()
+    return "" if found and found.buildx else "it builds images with Docker's buildx plugin, which is missing"
 
 
 def with_image_env(session: Session, *, make: bool) -> EngineRun:

@@ -37,6 +37,14 @@ def test_the_engine_and_its_reason(
     assert choice.name == engine and choice.why
 
 
+def test_an_obstacle_is_asked_for_only_where_pulumi_would_be_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pulumi_cli, "find", lambda: Path("/opt/pulumi"))
+    choice = choose("auto", obstacle=lambda: "buildx is missing")
+    assert choice.name == "kubectl" and "buildx is missing" in choice.why
+    assert choose("pulumi", obstacle=lambda: "buildx is missing").name == "pulumi"
+    assert choose("auto", owner="pulumi", obstacle=lambda: "buildx is missing").name == "pulumi"
+
+
 def deployment(**spec: Any) -> dict[str, Any]:
     return {
         "apiVersion": "apps/v1", "kind": "Deployment", "spec": spec,
