@@ -21,7 +21,7 @@ from pulumi.runtime.config import set_all_config
 from pulumi.runtime.proto import resource_pb2
 from pulumi.runtime.settings import SETTINGS, get_project, get_stack, set_root_resource
 from pulumi.runtime.stack import run_in_stack
-from pulumi.runtime.sync_await import _sync_await
+from pulumi.runtime.sync_await import _ensure_event_loop, _sync_await
 
 from llmos.paths import PROJECT_ROOT
 
@@ -93,6 +93,8 @@ def synth(
     Raises:
         Whatever the program raises; stack files are checked before (``planner.settings.parse``).
     """
+    # A caller that ran asyncio.run before has no loop any more, and Pulumi's resources want one.
+    _ensure_event_loop()
     monitor = _Monitor(preview=preview, build=build)
     with _program_environment():
         mocks.set_mocks(

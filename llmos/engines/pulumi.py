@@ -6,30 +6,26 @@ API takes half a second to import, so only functions that start the CLI import i
 
 from __future__ import annotations
 
-import re
-import socket
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
-
-import psutil
+from typing import TYPE_CHECKING, TypeVar
 
 from llmos.engines import pulumi_cli, pulumi_workspace
 from llmos.engines.base import EngineAction, EngineResult, EngineRun
 from llmos.engines.pulumi_cluster import cluster_uid, refuse_foreign_namespace
 from llmos.engines.pulumi_events import EventLog
 from llmos.engines.pulumi_faults import explain, violations
+from llmos.engines.pulumi_recovery import adopt_pending, break_stale_lock
 from llmos.engines.pulumi_workspace import PulumiWorkspace
-from planner.faults import EnvironmentFault, Fault, UserFault
+from planner.faults import Fault, UserFault
 
 if TYPE_CHECKING:
-    from pulumi.automation import CommandError, OutputValue, Stack
+    from pulumi.automation import OutputValue, Stack
 
 __all__ = ["PulumiStatus", "destroy", "preview", "refresh", "status", "up"]
 
 _T = TypeVar("_T")
-_HOLDER = re.compile(r"created by (?P<user>\S*)@(?P<host>\S+) \(pid (?P<pid>\d+)\) at (?P<since>\S+)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,7 +199,7 @@ def _guarded(work: Callable[[], _T], *, session: _Session, log: EventLog, doing:
         try:
             return work()
         except ConcurrentUpdateError as error:
-            _break_stale_lock(error, session)
+            break_stale_lock(error, stack=session.stack, run=session.run, folder=session.workspace.folder)
             return work()
     except CommandError as error:
         raise explain(error, log, run=session.run, doing=doing) from error
@@ -215,46 +211,13 @@ def _adopt_pending(session: _Session) -> None:
     The refresh afterwards drops again what was not created after all.
     """
     exported = session.stack.export_stack()
-    deployment = exported.deployment or {}
-    pending = deployment.get("pending_operations") or []
-    created = [each["resource"] for each in pending if each["type"] == "creating" and _kubernetes_id(each["resource"])]
-    if not created:
+    adopted = adopt_pending(exported.deployment or {})
+    if not adopted:
         return
-    session.run.progress(f"looking for {len(created)} objects that a killed run may have created")
-    known = {resource["urn"] for resource in deployment["resources"]}
-    for resource in created:
-        if resource["urn"] not in known:
-            deployment["resources"].append({**resource, "id": _kubernetes_id(resource), "outputs": resource["inputs"]})
-    deployment["pending_operations"] = [each for each in pending if each["resource"] not in created]
+    session.run.progress(f"looking for {adopted} objects that a killed run may have created")
     log = EventLog(progress=session.run.progress)
     _guarded(lambda: session.stack.import_stack(exported), session=session, log=log, doing="recovery")
     _guarded(
         lambda: session.stack.refresh(on_event=log.feed, color="never", show_secrets=False, suppress_progress=True),
         session=session, log=log, doing="refresh",
     )  # fmt: skip
-
-
-def _kubernetes_id(resource: Mapping[str, Any]) -> str:
-    """The provider's id of a Kubernetes object, which its metadata give; empty for anything else."""
-    metadata = (resource.get("inputs") or {}).get("metadata") or {}
-    if not resource["type"].startswith("kubernetes:") or not metadata.get("name"):
-        return ""
-    return "/".join(filter(None, (metadata.get("namespace"), metadata["name"])))
-
-
-def _break_stale_lock(error: CommandError, session: _Session) -> None:
-    run = session.run
-    holder = _HOLDER.search(str(error))
-    name = f"{holder['user']} on {holder['host']} (process {holder['pid']}) since {holder['since']}" if holder else ""
-    if holder and holder["host"] == socket.gethostname() and not psutil.pid_exists(int(holder["pid"])):
-        run.progress(f"breaking the lock of a run that no longer lives: {name}")
-        session.stack.cancel()
-        return
-    fault = Fault(
-        what=f"another run holds the stack: {name or 'its holder is not known'}",
-        where=f"stack {run.stack}",
-        nearest="wait for that run to end",
-        fix="only when it is certainly dead: "
-        f"`pulumi cancel --yes --cwd {session.workspace.folder} {run.stack}`, then `up` again",
-    )
-    raise EnvironmentFault(fault) from error
