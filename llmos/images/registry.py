@@ -20,6 +20,7 @@ from planner.faults import EnvironmentFault, Fault
 
 __all__ = ["DEFAULT_PORT", "ensure_registry", "find_registry", "stop_registry"]
 
+_CLOSING_SECONDS = 3
 DEFAULT_PORT = 5000
 """The port every registry takes unless told otherwise; the next free one where something else has it."""
 
@@ -101,7 +102,7 @@ def _choose_address() -> str:
     """The address it had before while nobody else took it, else one with the next free port; recorded."""
     path = _address_file()
     address = path.read_text(encoding="utf-8") if path.is_file() else ""
-    if not address or not is_free(int(address.rpartition(":")[2])):
+    if not address or not _comes_free(int(address.rpartition(":")[2])):
         address = f"127.0.0.1:{next(port for port in range(DEFAULT_PORT, 65536) if is_free(port))}"
         path.write_text(address, encoding="utf-8")
     return address
@@ -133,3 +134,9 @@ storage:
   delete: {{enabled: true}}
 http: {{addr: '{address}'}}
 """
+
+
+def _comes_free(port: int) -> bool:
+    """Whether the port is free, or becomes so at once: a process counts as ended a moment before its last thread has
+    closed its sockets, and a registry that moved would leave deployed objects with an address that nobody answers."""
+    return wait_until(lambda: is_free(port), timeout_seconds=_CLOSING_SECONDS)

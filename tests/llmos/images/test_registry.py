@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 import socket
 import sys
@@ -10,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from llmos.cluster.ports import choose
+from llmos.cluster.ports import choose, is_free
+from llmos.daemons import wait_until
 from llmos.images import registry as local
 from llmos.images.engine import Engine
 from llmos.images.registry import ensure_registry, find_registry, stop_registry
@@ -98,10 +98,8 @@ def test_a_port_that_somebody_took_meanwhile_is_left_to_them() -> None:
     stop_registry()
     port = int(first.address.rpartition(":")[2])
     try:
-        with contextlib.ExitStack() as taken:
-            # A program of this machine may have been faster, which is just as well.
-            with contextlib.suppress(OSError):
-                taken.enter_context(socket.create_server(("127.0.0.1", port)))
+        assert wait_until(lambda: is_free(port), timeout_seconds=10), "the stopped registry closes its port"
+        with socket.create_server(("127.0.0.1", port)):
             second = ensure_registry(install=False)
             assert second != first
             assert second.answers()
