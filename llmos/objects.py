@@ -8,7 +8,7 @@ from llmos.engines.base import ENGINE_LABEL
 from llmos.kube import KubeObject, identity
 from llmos.synth import Program, Resource
 
-__all__ = ["ignored_paths", "kubernetes_objects", "type_of"]
+__all__ = ["apply_rank", "ignored_paths", "kubernetes_objects", "type_of"]
 
 # Fences before what they fence: a pod must never run before its quota, account and network policy are there.
 _ORDER = (
@@ -26,6 +26,11 @@ def kubernetes_objects(program: Program, *, engine: str = "") -> list[KubeObject
     """
     objects = [_object(resource, engine) for resource in program.resources if _is_object(resource)]
     return sorted(objects, key=_sort_key)
+
+
+def apply_rank(kind: str) -> int:
+    """Place of a kind in the order of application: fences before what they fence, kinds without a place last."""
+    return _ORDER.index(kind) if kind in _ORDER else len(_ORDER)
 
 
 def type_of(program: Program) -> dict[tuple[str, str, str], str]:
@@ -61,5 +66,4 @@ def _object(resource: Resource, engine: str) -> KubeObject:
 
 
 def _sort_key(item: KubeObject) -> tuple[int, str, str]:
-    kind = item["kind"]
-    return (_ORDER.index(kind) if kind in _ORDER else len(_ORDER), kind, item["metadata"]["name"])
+    return apply_rank(item["kind"]), item["kind"], item["metadata"]["name"]

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
-import yaml
-
 from llmos.builds import synth_preview
-from llmos.kube import KubeObject
+from llmos.console import note
 from llmos.objects import kubernetes_objects
+from llmos.rendering import KUSTOMIZATION, left_out, render, write_files
 from llmos.session import add_stack_arguments
 from llmos.stacks import load_stack
-from llmos.synth import UNKNOWN
 from planner.faults import Fault, UserFault
 
-__all__ = ["add_arguments", "render", "run"]
+__all__ = ["add_arguments", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_stack_arguments(parser, engine=False)
-    parser.add_argument("--out", type=Path, metavar="DIR", help="write one file per object instead of one stream")
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR",
+        help="write one file per object; files of an earlier rendering that are no longer needed are removed",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -34,30 +34,14 @@ def run(args: argparse.Namespace) -> int:
                 where=stack.file.name, fix="run `python3 -m llmos build` first",
             )
         )
-    files = render(kubernetes_objects(program))
+    objects = kubernetes_objects(program)
+    files = render(objects)
     if args.out:
-        args.out.mkdir(parents=True, exist_ok=True)
-        for name, text in files.items():
-            (args.out / name).write_text(text, encoding="utf-8", newline="\n")
-        print(f"{len(files)} files in {args.out}", file=sys.stderr)
+        removed = write_files(files, args.out, stack=stack.name)
+        gone = f"; removed {', '.join(removed)}" if removed else ""
+        note(f"{len(files)} files in {args.out}{gone}; `kubectl apply -k {args.out}` applies them")
     else:
-        print("---\n".join(files.values()), end="")
+        print("---\n".join(text for name, text in files.items() if name != KUSTOMIZATION), end="")
+    if secrets := left_out(objects):
+        note(f"not rendered, because a secret value must not lie in a file: Secret {', '.join(secrets)}")
     return 0
-
-
-def render(objects: list[KubeObject]) -> dict[str, str]:
-    """File name -> YAML, in the order in which the objects are applied, and a kustomization that lists them.
-
-    Secrets whose value the program makes are left out: a value must not lie in a file. The kustomization says so.
-    """
-    files = {
-        f"{index:02d}-{item['kind'].lower()}-{item['metadata']['name']}.yaml": yaml.safe_dump(item, sort_keys=True)
-        for index, item in enumerate(item for item in objects if item["kind"] != "Secret")
-    }
-    assert not any(UNKNOWN in text for text in files.values()), "callers render only what is known"
-    secrets = [item["metadata"]["name"] for item in objects if item["kind"] == "Secret"]
-    note = f"# Create these Secrets yourself: {', '.join(secrets)}\n" if secrets else ""
-    kustomization = {
-        "apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", "resources": sorted(files),
-    }
-    return {**files, "kustomization.yaml": note + yaml.safe_dump(kustomization, sort_keys=True)}

@@ -7,35 +7,21 @@ import io
 from pathlib import Path
 
 import pytest
-import yaml
 from rich.console import Console
 
 from llmos import bootstrap, report
 from llmos.cli import COMMANDS, build_parser
-from llmos.commands.render import render
 from llmos.engines.base import EngineAction
 from llmos.failures import reported
-from llmos.objects import kubernetes_objects
 from llmos.stacks import load_stack, stack_names
 from planner.faults import EnvironmentFault, Fault, UserFault
-from tests.support import ROOT, stack_file, synthesised
+from tests.support import ROOT
 
 
 def text_of(renderable: object) -> str:
     console = Console(file=io.StringIO(), width=200)
     console.print(renderable)
     return console.file.getvalue()  # type: ignore[attr-defined]
-
-
-def test_render_is_sorted_deterministic_and_holds_no_secret() -> None:
-    first, second = (render(kubernetes_objects(synthesised(stack_file("dev")))) for _ in range(2))
-    assert first == second
-    listed = yaml.safe_load(first["kustomization.yaml"])["resources"]
-    assert listed == sorted(name for name in first if name != "kustomization.yaml")
-    assert "Namespace" in first[listed[0]], "fences come first"
-    assert not any("kind: Secret\n" in text for text in first.values())
-    assert "assistant-api-keys" in first["kustomization.yaml"], "what has to be created by hand is said"
-    assert "llmagentos.dev/engine" not in first[listed[0]], "rendered YAML belongs to no engine"
 
 
 def test_the_cost_table_gives_source_and_age_and_says_unknown() -> None:
