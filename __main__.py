@@ -7,19 +7,21 @@ from pathlib import Path
 import pulumi
 
 from components.stack import LlmStack, LlmStackArgs, Machine
-from planner.faults import LlmosError
+from planner.faults import LlmosError, UserFault
 from planner.lock import parse_lock
-from planner.machine import local_kubeconfig, local_registry
-from planner.plan import make_plan
+from planner.machine import local_kubeconfig, local_registry, locks_dir
+from planner.plan import awaited, make_plan
 from planner.settings import parse
 
 stack = pulumi.get_stack()
-lock_file = Path(__file__).parent / "locks" / f"{stack}.json"
+lock_file = locks_dir(Path(__file__).parent) / f"{stack}.json"
 ca_file = os.environ.get("LLMOS_CA_BUNDLE", "")
 try:
     settings = parse(pulumi.Config("llmagentos").require_object("stack"), where=f"Pulumi.{stack}.yaml")
     lock = json.loads(lock_file.read_text(encoding="utf-8")) if lock_file.exists() else {}
     plan = make_plan(settings, stack=stack, lock=parse_lock(lock, where=f"locks/{stack}.json"))
+    if not pulumi.runtime.is_dry_run() and (missing := awaited(plan)):
+        raise UserFault(missing)
 except LlmosError as error:
     # RunError is what Pulumi prints without a traceback.
     raise pulumi.RunError(str(error)) from None
@@ -30,6 +32,7 @@ machine = Machine(
     base_image=os.environ.get("LLMOS_BASE_IMAGE", ""),
     ca_bundle=Path(ca_file).read_text(encoding="utf-8") if ca_file else "",
     pip_config=os.environ.get("LLMOS_PIP_CONFIG", ""),
+    source_commit=os.environ.get("LLMOS_SOURCE_COMMIT", ""),
 )
 llm_stack = LlmStack("llm-stack", LlmStackArgs(plan=plan, machine=machine))
 for name, value in llm_stack.summary.items():

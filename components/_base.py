@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pulumi
 
-__all__ = ["Component", "Identity", "meta"]
+__all__ = ["Component", "Identity", "awaited", "meta"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +44,15 @@ class Identity:
 def meta(identity: Identity, name: str, component: str, **more: Any) -> dict[str, Any]:
     """Metadata of a namespaced object. The name is explicit: an auto-generated one would change with every replace."""
     return {"name": name, "namespace": identity.namespace, "labels": identity.labels(name, component), **more}
+
+
+def awaited() -> pulumi.Output[str]:
+    """A value that a promotion has yet to write: unknown, as a preview knows what does not exist yet."""
+    value: asyncio.Future[Any] = asyncio.get_event_loop().create_future()
+    known: asyncio.Future[bool] = asyncio.get_event_loop().create_future()
+    value.set_result(None)
+    known.set_result(False)
+    return pulumi.Output(set(), value, known)
 
 
 class Component(pulumi.ComponentResource):

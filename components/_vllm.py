@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from components._base import awaited
 from components._pod import volume, writable
-from planner.plan import ModelPlan
+from planner.plan import AWAITED, ModelPlan
 
 __all__ = ["PORT", "arguments", "environment", "volumes"]
 
@@ -13,10 +14,12 @@ PORT = 8000
 _WEIGHTS, _CACHE = "/weights", "/cache"
 
 
-def arguments(model: ModelPlan) -> list[str]:
+def arguments(model: ModelPlan) -> list[Any]:
     """Command line of ``vllm serve`` (the image's entrypoint), in vLLM 0.28's spelling."""
-    args = [f"--model={model.source}", f"--served-model-name={model.name}", f"--port={PORT}"]
-    if model.revision:
+    args: list[Any] = [f"--model={model.source}", f"--served-model-name={model.name}", f"--port={PORT}"]
+    if model.revision == AWAITED:
+        args += [awaited()]
+    elif model.revision:
         # Tokenizer and code have revisions of their own in vLLM; unpinned they would follow the main branch.
         args += [f"--revision={model.revision}", f"--tokenizer-revision={model.revision}"]
     args += [

@@ -9,7 +9,7 @@ import pulumi
 import pulumi_docker_build as docker_build
 import pulumi_kubernetes as k8s
 
-from components._base import Component, Identity
+from components._base import Component, Identity, awaited
 from components.app_image import AppImage, AppImageArgs
 from components.application import Application, ApplicationArgs, Backend
 from components.autoscaler import Autoscaler, AutoscalerArgs
@@ -33,6 +33,7 @@ class Machine:
         base_image: base image for builds where the Dockerfile's own cannot be pulled; empty otherwise.
         ca_bundle: PEM text of a company's certificates for downloads during builds; empty for none.
         pip_config: a pip.conf that names a company's package index for builds; empty for none.
+        source_commit: commit that the stack is deployed from; empty where it is not known.
     """
 
     kubeconfig: str = ""
@@ -40,6 +41,7 @@ class Machine:
     base_image: str = ""
     ca_bundle: str = ""
     pip_config: str = ""
+    source_commit: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +94,7 @@ class LlmStack(Component):
             "revisions": {model.name: model.revision for model in plan.models},
             "endpoints": {key: pulumi.Output.concat(e.host, ":", str(e.port)) for key, e in endpoints.items()},
             "usd_per_month": plan.usd_per_month,
+            "source_commit": plan.source_commit or args.machine.source_commit,
         }
         # The engine shows policies about the whole stack its outputs only, so what the stack states is repeated there.
         self.register_outputs({**_stated(plan), **self.summary})
@@ -100,8 +103,8 @@ class LlmStack(Component):
         """References of all images by name: given ones as they are, built ones as outputs."""
         refs: dict[str, pulumi.Input[str]] = {}
         for image in self._plan.images:
-            if image.ref:
-                refs[image.name] = image.ref
+            if not image.build:
+                refs[image.name] = image.ref or awaited()
                 continue
             refs[image.name] = AppImage(
                 image.name,
@@ -182,16 +185,20 @@ class LlmStack(Component):
 
     def _pull_secret(self, image: str) -> str:
         """The registry's Secret, for images that come from it."""
-        return self._registry.pull_secret if self._plan.image(image).build else ""
+        found = self._plan.image(image)
+        own = bool(found.build) or found.ref.startswith(f"{self._plan.registry.server}/")
+        return self._registry.pull_secret if own else ""
 
 
 def _stated(plan: Plan) -> dict[str, Any]:
     names = {"usd_per_month": "usdPerMonth", "gpus": "gpus", "memory_gib": "memoryGib"}
     budget = {names[key]: value for key, value in plan.budget.items()}
+    signatures = [{"payload": payload, "signature": signature} for payload, signature in plan.signatures]
     return {
         "stack": plan.stack,
         "environment": plan.environment,
         "budget": {**budget, "file": plan.stack_file} if budget else {},
+        **({"signatures": signatures} if signatures else {}),
     }
 
 

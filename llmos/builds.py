@@ -11,9 +11,11 @@ from llmos.images.registry import ensure_registry, find_registry
 from llmos.paths import PROJECT_ROOT
 from llmos.stacks import Stack
 from llmos.synth import IMAGE_TYPE, Program, Resource, synth
+from planner.faults import UserFault
+from planner.plan import awaited
 from planner.plan.make import LOCAL_REGISTRY
 
-__all__ = ["build_images", "check_images", "name_registry", "synth_built", "synth_preview"]
+__all__ = ["build_images", "check_images", "name_registry", "require_release", "synth_built", "synth_preview"]
 
 
 def name_registry(*, install: bool) -> None:
@@ -23,8 +25,16 @@ def name_registry(*, install: bool) -> None:
 
 def check_images(stack: Stack, program: Program, *, install: bool) -> None:
     """Raise at once what ``build_images`` would raise for want of a folder, an engine or a package; changes nothing."""
+    require_release(stack)
     for resource in program.of_type(IMAGE_TYPE):
         check(**_arguments(stack, resource), install=install)
+
+
+def require_release(stack: Stack) -> None:
+    """Raise UserFault while the lock does not name all images and revisions of a stack that is promoted into."""
+    missing = awaited(stack.plan)
+    if missing:
+        raise UserFault(missing)
 
 
 def build_images(stack: Stack, program: Program, *, install: bool) -> dict[str, BuiltImage]:
@@ -61,7 +71,7 @@ def synth_preview(stack: Stack) -> tuple[Program, list[str]]:
     wanted = program.of_type(IMAGE_TYPE)
     known = {resource.name: unchanged(**_arguments(stack, resource)) for resource in wanted}
     missing = [name for name, digest in known.items() if digest is None]
-    if missing:
+    if missing or awaited(stack.plan):
         return program, missing
     return synth(stack.raw, stack=stack.name, build=lambda name, _: known[name] or ""), []
 

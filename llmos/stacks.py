@@ -15,6 +15,7 @@ import yaml
 from llmos.paths import PROJECT_ROOT
 from planner.faults import Fault, UserFault, nearest
 from planner.lock import Lock, parse_lock
+from planner.machine import locks_dir
 from planner.plan import Plan, make_plan
 from planner.settings import StackSettings, parse
 
@@ -77,7 +78,7 @@ def locate_stack(name: str, *, file: Path | None) -> tuple[str, Path]:
 
 def lock_path(name: str) -> Path:
     """Where the lock of a stack is."""
-    return PROJECT_ROOT / "locks" / f"{name}.json"
+    return locks_dir(PROJECT_ROOT) / f"{name}.json"
 
 
 def _name_of(path: Path) -> str:

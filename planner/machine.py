@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-__all__ = ["cache_dir", "local_cluster", "local_kubeconfig", "local_registry"]
+__all__ = ["cache_dir", "local_cluster", "local_kubeconfig", "local_registry", "locks_dir"]
 
 
 def cache_dir() -> Path:
@@ -38,3 +38,9 @@ def local_kubeconfig() -> str:
 def local_registry(default: str) -> str:
     """Address of the local image registry; ``LLMOS_REGISTRY`` says where it runs when its usual port was taken."""
     return os.environ.get("LLMOS_REGISTRY") or default
+
+
+def locks_dir(project: Path) -> Path:
+    """Folder of the stacks' locks, ``locks/`` of the project. ``LLMOS_LOCKS`` names another one: a release is judged
+    there before it is written."""
+    return Path(os.environ.get("LLMOS_LOCKS") or project / "locks")

@@ -1,7 +1,9 @@
 """Settings -> plan. Pure and deterministic: no clock, no network, no environment."""
 
+from planner.plan.images import awaited, promoted
 from planner.plan.make import make_plan
 from planner.plan.types import (
+    AWAITED,
     ApplicationPlan,
     CostItem,
     Decision,
@@ -15,6 +17,7 @@ from planner.plan.types import (
 )
 
 __all__ = [
+    "AWAITED",
     "ApplicationPlan",
     "CostItem",
     "Decision",
@@ -25,5 +28,7 @@ __all__ = [
     "Plan",
     "RegistryPlan",
     "Rejected",
+    "awaited",
     "make_plan",
+    "promoted",
 ]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from planner.faults import Fault
-from planner.lock import Lock
-from planner.plan.types import ImagePlan
+from planner.lock import Lock, Release
+from planner.plan.types import AWAITED, ImagePlan, Plan
 from planner.settings import Application, Image, Model, StackSettings
 
-__all__ = ["VLLM_IMAGE", "plan_images"]
+__all__ = ["VLLM_IMAGE", "awaited", "plan_images", "promoted"]
 
 # vLLM 0.28.0, released 2026-08; the digest is that of the tag's multi-platform index. Policies ask for 0.18 or newer:
 # earlier versions had three ways around --trust-remote-code=false.
@@ -17,12 +19,13 @@ VLLM_IMAGE = (
 
 
 def plan_images(
-    settings: StackSettings, *, lock: Lock, stack: str, where: str
+    settings: StackSettings, *, lock: Lock, where: str
 ) -> tuple[dict[str, ImagePlan], list[Fault]]:
     """The image of every application and model, by the owner's name, and the faults of those that have none.
 
     Applications that build the same folder the same way share one image. ``builtin:tiny`` is served by the sample
-    application's own image, which carries the weights.
+    application's own image, which carries the weights. In a stack that takes its images from the lock, those of model
+    servers come from there too: another version of this program must not move what was tested.
     """
     images: dict[str, ImagePlan] = {}
     faults: list[Fault] = []
@@ -36,12 +39,10 @@ def plan_images(
             )
         elif image.ref:
             images[name] = ImagePlan(name=name, ref=image.ref)
-        elif name in lock.release.images:
-            images[name] = ImagePlan(name=name, ref=lock.release.images[name])
         else:
-            faults.append(_not_promoted(name, stack=stack, where=where))
+            images[name] = ImagePlan(name=name, ref=lock.release.images.get(name, ""))
     for name, model in sorted(settings.models.items()):
-        image = _model_image(name, model, settings.applications, images)
+        image = _model_image(name, model, settings.applications, images, lock.release)
         if image:
             images[name] = image
         elif not faults:
@@ -55,10 +56,12 @@ def plan_images(
 
 
 def _model_image(
-    name: str, model: Model, applications: dict[str, Application], images: dict[str, ImagePlan]
+    name: str, model: Model, applications: dict[str, Application], images: dict[str, ImagePlan], release: Release
 ) -> ImagePlan | None:
     if model.image:
         return ImagePlan(name=name, ref=model.image)
+    if model.engine == "vllm" and promoted(applications) and (release.model_images or not release.images):
+        return ImagePlan(name=name, ref=release.model_images.get(name, ""))
     if model.engine == "vllm":
         return ImagePlan(name="vllm", ref=VLLM_IMAGE)
     clients = sorted(key for key, application in applications.items() if application.model == name)
@@ -66,9 +69,23 @@ def _model_image(
     return images[owners[0]] if owners else None
 
 
-def _not_promoted(name: str, *, stack: str, where: str) -> Fault:
-    return Fault(
-        what=f"the image comes from the lock, and locks/{stack}.json names none for `{name}`",
-        where=f"{where}: applications.{name}.image.from",
-        fix=f"promote a release into this stack (python3 -m llmos promote <from> {stack}), or give image.ref a digest",
-    )
+def promoted(applications: Mapping[str, Application]) -> bool:
+    """Whether a stack builds nothing and runs what was promoted into it."""
+    return any(application.image.from_ for application in applications.values())
+
+
+def awaited(plan: Plan) -> list[Fault]:
+    """A fault when the lock does not name every image and revision yet. A preview can do without, and shows them as
+    unknown, so that cost and policies of a new stack can be reviewed before its first release; nothing else can."""
+    missing = [f"the image of {image.name}" for image in plan.images if image.awaited]
+    missing += [f"the revision of {model.name}" for model in plan.models if model.revision == AWAITED]
+    if not missing:
+        return []
+    return [
+        Fault(
+            what=f"locks/{plan.stack}.json does not say {', '.join(missing)}",
+            where=plan.stack_file,
+            nearest=f"without them: python3 -m llmos preview --offline --stack {plan.stack}",
+            fix=f"promote a release into this stack: python3 -m llmos promote <from> {plan.stack}",
+        )
+    ]

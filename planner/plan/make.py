@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from planner.catalogue import Catalogue, load
 from planner.faults import UserFault
-from planner.lock import Lock
+from planner.lock import Lock, Release
 from planner.plan.applications import plan_applications
 from planner.plan.capacity import plan_gpu_pool, plan_namespace
 from planner.plan.cost import plan_costs, total_per_month
 from planner.plan.hardware import decide_hardware, hardware_faults
-from planner.plan.images import plan_images
+from planner.plan.images import plan_images, promoted
 from planner.plan.models import plan_models
 from planner.plan.types import Plan, RegistryPlan
 from planner.settings import StackSettings
@@ -45,11 +45,12 @@ def make_plan(
     where = stack_file or f"Pulumi.{stack}.yaml"
     catalogue = with_own_rows(catalogue or load(), settings, where=where)
     settings, sizing = resolve(settings, locked=lock.sizing, catalogue=catalogue, stack=stack, where=where)
-    images, faults = plan_images(settings, lock=lock, stack=stack, where=where)
+    images, faults = plan_images(settings, lock=lock, where=where)
     pool, pool_faults = plan_gpu_pool(settings, stack=stack, catalogue=catalogue, where=where)
     faults += hardware_faults(settings, catalogue=catalogue, where=where) + pool_faults
     if faults:
         raise UserFault(faults)
+    from_lock = promoted(settings.applications)
     applications = plan_applications(settings, images=images)
     models = plan_models(settings, lock=lock, catalogue=catalogue, images=images, pool=pool)
     costs = plan_costs(models, pool=pool, catalogue=catalogue)
@@ -71,6 +72,8 @@ def make_plan(
         usd_per_month=total_per_month([cost.usd_per_month_max for cost in costs]),
         decisions=decide_hardware(settings, catalogue=catalogue, sizing=sizing),
         stack_file=where,
+        source_commit=lock.release.source_commit if from_lock else "",
+        signatures=_signatures(lock.release) if from_lock else (),
     )
 
 
@@ -78,3 +81,8 @@ def _registry(settings: StackSettings) -> RegistryPlan:
     if settings.registry:
         return RegistryPlan(server=settings.registry.server, pull_secret=settings.registry.pull_secret or "")
     return RegistryPlan(server=LOCAL_REGISTRY if settings.target == "local" else "", pull_secret="")
+
+
+def _signatures(release: Release) -> tuple[tuple[str, str], ...]:
+    found = {(one.payload, one.signature) for signatures in release.signatures.values() for one in signatures}
+    return tuple(sorted(found))

@@ -8,8 +8,9 @@ from planner.catalogue import Catalogue
 from planner.lock import Lock
 from planner.plan.applications import stream_seconds
 from planner.plan.capacity import needed_gpus, stated
-from planner.plan.types import GpuPoolPlan, ImagePlan, ModelPlan
-from planner.settings import Hardware, Model, StackSettings
+from planner.plan.images import promoted
+from planner.plan.types import AWAITED, GpuPoolPlan, ImagePlan, ModelPlan
+from planner.settings import BUILTIN_TINY, Hardware, Model, StackSettings
 
 __all__ = ["plan_models", "pod_size"]
 
@@ -56,7 +57,7 @@ def _plan(
     return ModelPlan(
         name=name,
         source=model.source,
-        revision=lock.release.revisions.get(name, model.revision or ""),
+        revision=lock.release.revisions.get(name, model.revision or _unstated(model, settings)),
         engine=model.engine,
         image=image.name,
         context_tokens=model.context_tokens,
@@ -83,6 +84,11 @@ def _plan(
         extra_args=model.extra_args,
         pod_overrides=model.pod_overrides,
     )
+
+
+def _unstated(model: Model, settings: StackSettings) -> str:
+    """The revision of a model whose stack file states none."""
+    return AWAITED if model.source != BUILTIN_TINY and promoted(settings.applications) else ""
 
 
 def pod_size(hardware: Hardware, catalogue: Catalogue) -> tuple[float, float]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 __all__ = [
+    "AWAITED",
     "ApplicationPlan",
     "CostItem",
     "Decision",
@@ -19,6 +20,10 @@ __all__ = [
     "RegistryPlan",
     "Rejected",
 ]
+
+
+AWAITED = "awaited"
+"""Stands for a model revision that a promotion has yet to write."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,13 +48,19 @@ class RegistryPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class ImagePlan:
-    """One container image: built from ``build`` (a folder), or an existing ``ref`` with digest."""
+    """One container image: built from ``build`` (a folder), an existing ``ref`` with digest, or neither while the lock
+    of a stack names none yet."""
 
     name: str
     ref: str = ""
     build: str = ""
     platforms: tuple[str, ...] = ()
     base_image: str = ""
+
+    @property
+    def awaited(self) -> bool:
+        """Whether a promotion has yet to say which image this is."""
+        return not self.ref and not self.build
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,6 +178,7 @@ class Plan:
     The same stack file, lock and catalogue give the same plan: nothing of the machine, the time or the user enters it.
     ``usd_per_month`` is the list price at maximum scale, ``usd_per_month_min`` without load; both are ``None`` when
     a price is unknown. Capacity that exists already (CPU nodes, ``gpu_pool.kind: existing``) is not priced.
+    ``source_commit`` and ``signatures`` (pairs of payload and signature) are those of a promoted release.
     """
 
     stack: str
@@ -186,6 +198,8 @@ class Plan:
     usd_per_month: float | None
     decisions: tuple[Decision, ...]
     stack_file: str
+    source_commit: str = ""
+    signatures: tuple[tuple[str, str], ...] = ()
     schema: int = field(default=1)
 
     def to_json(self) -> str:

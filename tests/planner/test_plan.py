@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from planner.faults import UserFault
 from planner.lock import Lock, parse_lock
-from planner.plan import Plan, make_plan
+from planner.plan import Plan, awaited, make_plan
 from planner.settings import parse
 
 BASE: dict[str, Any] = yaml.safe_load("""
@@ -94,10 +94,13 @@ def test_hardware_that_cannot_be_had_is_refused(hardware: dict[str, Any], words:
 
 def test_an_image_from_the_lock_needs_a_promotion() -> None:
     raw = changed("applications.assistant.image", {"from": "lock"})
-    assert "promote" in fault(raw)
+    (missing,) = awaited(plan(raw))
+    assert "promote <from> dev" in missing.fix and "locks/dev.json" in missing.what
+    assert plan(raw).image("assistant").awaited
     ref = "registry.example/app@sha256:" + "a" * 64
     lock = parse_lock({"release": {"images": {"assistant": ref}}}, where="locks/dev.json")
-    assert plan(raw, lock=lock).image("assistant").ref == ref
+    made = plan(raw, lock=lock)
+    assert made.image("assistant").ref == ref and not awaited(made)
 
 
 def test_a_lock_wins_over_the_revision_of_the_stack_file() -> None:
