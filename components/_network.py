@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["from_anywhere", "from_pods", "internet_https", "to_dns", "to_pods"]
+__all__ = ["from_anywhere", "from_pods", "from_pods_of", "internet_https", "to_dns", "to_pods"]
 
 # Private, link-local (cloud metadata) and shared address ranges: RFC 1918, RFC 3927, RFC 6598.
 _NOT_INTERNET = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "100.64.0.0/10"]
@@ -20,14 +20,27 @@ def from_pods(selectors: Sequence[Mapping[str, str]], port: int) -> dict[str, An
     return {"from": [{"podSelector": {"matchLabels": dict(labels)}} for labels in selectors], "ports": _tcp(port)}
 
 
+def from_pods_of(namespace: str, labels: Mapping[str, str], port: int) -> dict[str, Any]:
+    """Ingress from pods of another namespace with these labels; of the own one where it is empty."""
+    return {"from": [_peer(namespace, labels)], "ports": _tcp(port)}
+
+
 def from_anywhere(port: int) -> dict[str, Any]:
     """Ingress from everywhere: load balancers keep or hide the client's address, so no source can be named."""
     return {"ports": _tcp(port)}
 
 
-def to_pods(labels: Mapping[str, str], port: int) -> dict[str, Any]:
-    """Egress to pods of the same namespace."""
-    return {"to": [{"podSelector": {"matchLabels": dict(labels)}}], "ports": _tcp(port)}
+def to_pods(labels: Mapping[str, str], port: int, *, namespace: str = "") -> dict[str, Any]:
+    """Egress to pods of the same namespace, or of the one that is named."""
+    return {"to": [_peer(namespace, labels)], "ports": _tcp(port)}
+
+
+def _peer(namespace: str, labels: Mapping[str, str]) -> dict[str, Any]:
+    peer: dict[str, Any] = {"podSelector": {"matchLabels": dict(labels)}}
+    if namespace:
+        # Every namespace carries its own name as this label since Kubernetes 1.22.
+        peer["namespaceSelector"] = {"matchLabels": {"kubernetes.io/metadata.name": namespace}}
+    return peer
 
 
 def to_dns() -> dict[str, Any]:

@@ -10,7 +10,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from components._base import Component, Identity, meta
-from components._network import to_dns, to_pods
+from components._network import to_dns
 from components._pod import container, env_list, http_probes, merge, pod_spec, volume, writable
 from planner.plan import ApplicationPlan
 
@@ -21,11 +21,11 @@ _START_SECONDS = 120
 
 @dataclass(frozen=True, kw_only=True)
 class Backend:
-    """The model server that answers: base URL, name of the model, and port for the NetworkPolicy."""
+    """The model server that answers: base URL, name of the model, and the NetworkPolicy rule that leads there."""
 
     url: pulumi.Input[str]
     model: str
-    port: int
+    way: dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +102,7 @@ class Application(Component):
 def _egress(name: str, args: ApplicationArgs) -> dict[str, Any]:
     """To DNS and the model server; the endpoint opens the way in."""
     backend = args.backend
-    flows = [to_dns(), to_pods(args.identity.selector(backend.model), backend.port)] if backend else []
+    flows = [to_dns(), backend.way] if backend else []
     return {
         "podSelector": {"matchLabels": args.identity.selector(name)},
         "policyTypes": ["Egress"],

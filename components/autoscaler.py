@@ -9,15 +9,11 @@ import pulumi
 import pulumi_kubernetes as k8s
 from pulumi_kubernetes.apiextensions import CustomResource
 
+from components import _keda
 from components._base import Component, Identity, meta
+from planner.plan import GatewayPlan
 
 __all__ = ["Autoscaler", "AutoscalerArgs"]
-
-# Requests waiting per replica, and share of the KV cache in use, at which another model server is started. Queue and
-# cache say that a model server is full; its CPU does not. Values: vLLM production stack and KEDA guides use 5 and 0.8.
-_QUEUE_PER_REPLICA = 5
-_KV_CACHE_SHARE = 0.8
-
 
 @dataclass(frozen=True, kw_only=True)
 class AutoscalerArgs:
@@ -30,6 +26,7 @@ class AutoscalerArgs:
         replicas_max: replicas at most.
         cpu_percent: aim of an HPA on CPU; 0 for none.
         prometheus_url: where vLLM's metrics are found, for KEDA; empty for none.
+        gateway: the gateway in front of a model; None for none.
         start_seconds: how long a new replica takes to serve; scaling down waits as long, so that it does not flap.
     """
 
@@ -39,6 +36,7 @@ class AutoscalerArgs:
     replicas_max: int
     cpu_percent: int = 0
     prometheus_url: str = ""
+    gateway: GatewayPlan | None = None
     start_seconds: int = 60
 
 
@@ -73,8 +71,17 @@ class Autoscaler(Component):
                 f"{workload}-scaled",
                 api_version="keda.sh/v1alpha1",
                 kind="ScaledObject",
-                metadata=meta(identity, workload, "autoscaler"),
-                spec=_scaled_object_spec(args),
+                metadata=meta(identity, workload, "autoscaler", annotations=_keda.ANNOTATIONS),
+                spec=_keda.scaled_object_spec(
+                    target=_target(args),
+                    namespace=identity.namespace,
+                    model=workload,
+                    replicas=(args.replicas_min, args.replicas_max),
+                    prometheus_url=args.prometheus_url,
+                    behavior=_behavior(args),
+                    start_seconds=args.start_seconds,
+                    gateway=args.gateway,
+                ),
                 opts=self.child(),
             )
         self.maximum = args.replicas_max
@@ -113,32 +120,3 @@ def _behavior(args: AutoscalerArgs) -> dict[str, Any]:
 
 def _policy(kind: str, value: int, period_seconds: int) -> dict[str, Any]:
     return {"type": kind, "value": value, "periodSeconds": period_seconds}
-
-
-def _scaled_object_spec(args: AutoscalerArgs) -> dict[str, Any]:
-    pods = f'namespace="{args.identity.namespace}",pod=~"{args.workload}-.*"'
-    queries = {
-        f"sum(vllm:num_requests_waiting{{{pods}}})": str(_QUEUE_PER_REPLICA),
-        f"sum(vllm:kv_cache_usage_perc{{{pods}}})": str(_KV_CACHE_SHARE),
-    }
-    return {
-        "scaleTargetRef": _target(args),
-        "minReplicaCount": args.replicas_min,
-        "maxReplicaCount": args.replicas_max,
-        "advanced": {"horizontalPodAutoscalerConfig": {"behavior": _behavior(args)}},
-        # An empty result counts as an error, not as silence; after three the fallback keeps what runs.
-        "fallback": {"failureThreshold": 3, "replicas": args.replicas_max, "behavior": "currentReplicasIfHigher"},
-        "triggers": [
-            {
-                "type": "prometheus",
-                "metricType": "AverageValue",
-                "metadata": {
-                    "serverAddress": args.prometheus_url,
-                    "query": query,
-                    "threshold": threshold,
-                    "ignoreNullValues": "false",
-                },
-            }
-            for query, threshold in queries.items()
-        ],
-    }

@@ -7,12 +7,14 @@ from typing import Any
 
 import pulumi
 import pulumi_kubernetes as k8s
+from pulumi_kubernetes.apiextensions import CustomResource
 
 from components import _vllm
 from components._base import Component, Identity, meta
-from components._network import from_pods, internet_https, to_dns
+from components._metrics import pod_monitor_spec, service_annotations
+from components._model_network import server_flows, way_in
 from components._pod import container, env_list, http_probes, merge, pod_spec, volume, writable
-from planner.plan import ModelPlan
+from planner.plan import ModelPlan, ScrapePlan
 
 __all__ = ["ModelServer", "ModelServerArgs"]
 
@@ -31,6 +33,7 @@ class ModelServerArgs:
         image: server image with digest.
         pull_secret: Secret that pods pull with; empty for none.
         node_selector: labels of the GPU pool's nodes; empty on CPUs.
+        scrape: who collects its metrics; None for nobody.
     """
 
     identity: Identity
@@ -38,22 +41,24 @@ class ModelServerArgs:
     image: pulumi.Input[str]
     pull_secret: str
     node_selector: dict[str, str]
+    scrape: ScrapePlan | None = None
 
 
 class ModelServer(Component):
     """Deployment and Service of one model, reachable from its applications only.
 
     Outputs:
-        url: base of the OpenAI API inside the namespace, e.g. ``http://chat:8000``.
+        url: base of the OpenAI API for its applications, e.g. ``http://chat:8000``, or the gateway's.
+        way_in: NetworkPolicy rule that lets an application out to it.
     """
 
     url: pulumi.Output[str]
-    port: int
+    way_in: dict[str, Any]
 
     def __init__(self, name: str, args: ModelServerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts=opts)
         model, identity = args.model, args.identity
-        self.port = _vllm.PORT if model.engine == "vllm" else _LLAMA_PORT
+        port = _vllm.PORT if model.engine == "vllm" else _LLAMA_PORT
         account = k8s.core.v1.ServiceAccount(
             name,
             metadata=meta(identity, name, "model-server"),
@@ -64,7 +69,7 @@ class ModelServer(Component):
         policy = k8s.networking.v1.NetworkPolicy(
             name,
             metadata=meta(identity, name, "model-server"),
-            spec=_flows(args, self.port),
+            spec=server_flows(identity, model, port=port, scrape=self._scraped(args)),
             opts=self.child(),
         )
         deployment = k8s.apps.v1.Deployment(
@@ -74,25 +79,50 @@ class ModelServer(Component):
                 # Pulumi gives up after 10 minutes by default; loading a large model takes longer.
                 annotations={"pulumi.com/timeoutSeconds": str(model.load_timeout_seconds + 60)},
             ),
-            spec=_deployment_spec(name, args, claim=claim, port=self.port),
+            spec=_deployment_spec(name, args, claim=claim, port=port),
             opts=self.child(
                 depends_on=[account, policy],
                 ignore_changes=["spec.replicas"] if model.replicas_max > model.replicas_min else None,
             ),
         )
+        self._service(name, args, port=port, deployment=deployment)
+        self.url = pulumi.Output.from_input(model.gateway.url if model.gateway else f"http://{name}:{port}")
+        self.way_in = way_in(identity, model, port=port)
+        self.register_outputs({"url": self.url})
+
+    def _service(self, name: str, args: ModelServerArgs, *, port: int, deployment: pulumi.Resource) -> None:
+        identity, scrape = args.identity, self._scraped(args)
+        annotations = service_annotations(scrape, port=port)
+        if args.model.replicas_min == 0:
+            # A Service is awaited until a pod is ready behind it, and at zero there is none.
+            annotations["pulumi.com/skipAwait"] = "true"
         k8s.core.v1.Service(
             name,
-            metadata=meta(identity, name, "model-server"),
+            metadata=meta(
+                identity, name, "model-server", **({"annotations": annotations} if annotations else {})
+            ),
             spec={
                 "type": "ClusterIP",
                 "selector": identity.selector(name),
-                "ports": [{"name": "http", "port": self.port, "targetPort": "http", "protocol": "TCP"}],
+                "ports": [{"name": "http", "port": port, "targetPort": "http", "protocol": "TCP"}],
             },
             # Awaiting a Service without ready pods ends after 10 minutes; the Deployment's own wait is longer.
             opts=self.child(depends_on=[deployment]),
         )
-        self.url = pulumi.Output.from_input(f"http://{name}:{self.port}")
-        self.register_outputs({"url": self.url})
+        if scrape and scrape.by == "pod-monitor":
+            CustomResource(
+                f"{name}-metrics",
+                api_version="monitoring.coreos.com/v1",
+                kind="PodMonitor",
+                metadata=meta(identity, name, "model-server"),
+                spec=pod_monitor_spec(scrape, selector=identity.selector(name)),
+                opts=self.child(),
+            )
+
+    @staticmethod
+    def _scraped(args: ModelServerArgs) -> ScrapePlan | None:
+        """The tiny model's server on CPUs has no metrics to collect."""
+        return args.scrape if args.model.engine == "vllm" else None
 
     def _weight_cache(self, name: str, args: ModelServerArgs) -> str:
         """The volume that all replicas share, where the cluster has a class for it; its name, or nothing."""
@@ -111,17 +141,6 @@ class ModelServer(Component):
             opts=self.child(protect=durable, retain_on_delete=durable),
         )
         return claim
-
-
-def _flows(args: ModelServerArgs, port: int) -> dict[str, Any]:
-    """From the applications that use the model; to DNS and the model hub where weights are downloaded."""
-    clients = [args.identity.selector(client) for client in args.model.clients]
-    return {
-        "podSelector": {"matchLabels": args.identity.selector(args.model.name)},
-        "policyTypes": ["Ingress", "Egress"],
-        "ingress": [from_pods(clients, port)] if clients else [],
-        "egress": [to_dns(), internet_https()] if args.model.engine == "vllm" else [],
-    }
 
 
 def _deployment_spec(name: str, args: ModelServerArgs, *, claim: str, port: int) -> dict[str, Any]:

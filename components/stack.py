@@ -137,6 +137,7 @@ class LlmStack(Component):
                 image=self._images[model.image],
                 pull_secret=self._pull_secret(model.image),
                 node_selector=pool.node_selector if pool else {},
+                scrape=self._plan.scrape,
             ),
             # The pool outlives the servers when a stack goes: Karpenter can then drain and remove its nodes.
             self.child(depends_on=[self._namespace, *([pool] if pool else [])]),
@@ -147,14 +148,14 @@ class LlmStack(Component):
                 identity=self._identity, workload=model.name,
                 replicas_min=model.replicas_min, replicas_max=model.replicas_max,
                 prometheus_url=self._plan.prometheus_url if model.autoscaling == "keda" else "",
-                start_seconds=model.load_timeout_seconds,
+                gateway=model.gateway, start_seconds=model.load_timeout_seconds,
             ),
             self.child(depends_on=[self._namespace]),
         )
         return server
 
     def _application(self, plan: ApplicationPlan, server: ModelServer | None) -> Endpoint:
-        backend = Backend(url=server.url, model=plan.model, port=server.port) if server else None
+        backend = Backend(url=server.url, model=plan.model, way=server.way_in) if server else None
         application = Application(
             plan.name,
             ApplicationArgs(

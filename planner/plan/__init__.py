@@ -2,6 +2,7 @@
 
 from planner.plan.images import awaited, promoted
 from planner.plan.make import make_plan
+from planner.plan.serving import GatewayPlan, ScrapePlan
 from planner.plan.types import (
     AWAITED,
     ApplicationPlan,
@@ -21,6 +22,7 @@ __all__ = [
     "ApplicationPlan",
     "CostItem",
     "Decision",
+    "GatewayPlan",
     "GpuPoolPlan",
     "ImagePlan",
     "ModelPlan",
@@ -28,6 +30,7 @@ __all__ = [
     "Plan",
     "RegistryPlan",
     "Rejected",
+    "ScrapePlan",
     "awaited",
     "make_plan",
     "promoted",

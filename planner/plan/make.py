@@ -11,6 +11,7 @@ from planner.plan.cost import plan_costs, total_per_month
 from planner.plan.hardware import decide_hardware, hardware_faults
 from planner.plan.images import plan_images, promoted
 from planner.plan.models import plan_models
+from planner.plan.serving import plan_scrape
 from planner.plan.types import Plan, RegistryPlan
 from planner.settings import StackSettings
 from planner.sizing import resolve, with_own_rows
@@ -66,6 +67,7 @@ def make_plan(
         models=models,
         gpu_pool=pool,
         prometheus_url=settings.observability.prometheus_url or "",
+        scrape=plan_scrape(settings),
         budget=settings.budget.model_dump(exclude_none=True),
         costs=costs,
         usd_per_month_min=total_per_month([cost.usd_per_month_min for cost in costs]),

@@ -9,6 +9,7 @@ from planner.lock import Lock
 from planner.plan.applications import stream_seconds
 from planner.plan.capacity import needed_gpus, stated
 from planner.plan.images import promoted
+from planner.plan.serving import plan_gateway
 from planner.plan.types import AWAITED, GpuPoolPlan, ImagePlan, ModelPlan
 from planner.settings import BUILTIN_TINY, Hardware, Model, StackSettings
 
@@ -75,6 +76,7 @@ def _plan(
         replicas_min=model.minimum_replicas,
         replicas_max=model.maximum_replicas,
         autoscaling=model.autoscaling,
+        gateway=plan_gateway(model),
         # A surge pod that finds no GPU waits for ever and the rollout with it; then one replica goes first.
         surge=1 if spare_gpus >= gpus else 0,
         load_timeout_seconds=_load_timeout_seconds(model, weights),

@@ -7,6 +7,8 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from planner.plan.serving import GatewayPlan, ScrapePlan
+
 __all__ = [
     "AWAITED",
     "ApplicationPlan",
@@ -91,7 +93,7 @@ class ApplicationPlan:
 @dataclass(frozen=True, kw_only=True)
 class ModelPlan:
     """One model server. ``instance_type`` is empty on CPUs, ``fallbacks`` may stand in for it; ``batched_tokens`` is 0
-    for the engine's own default; ``clients`` are the applications that may call it."""
+    for the engine's own default; ``clients`` are the applications that may call it (through the gateway, with one)."""
 
     name: str
     source: str
@@ -113,6 +115,7 @@ class ModelPlan:
     replicas_min: int
     replicas_max: int
     autoscaling: str
+    gateway: GatewayPlan | None
     surge: int
     load_timeout_seconds: int
     stream_seconds: int
@@ -192,6 +195,7 @@ class Plan:
     models: tuple[ModelPlan, ...]
     gpu_pool: GpuPoolPlan | None
     prometheus_url: str
+    scrape: ScrapePlan | None
     budget: dict[str, float]
     costs: tuple[CostItem, ...]
     usd_per_month_min: float | None

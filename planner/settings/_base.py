@@ -20,6 +20,7 @@ __all__ = [
     "cpu_cores",
     "looks_like_secret",
     "memory_gib",
+    "service_namespace",
 ]
 
 DIGEST = re.compile(r"@sha256:[0-9a-f]{64}$")
@@ -27,6 +28,7 @@ _CPU = re.compile(r"(?P<number>\d+(?:\.\d+)?)(?P<milli>m?)")
 _MEMORY = re.compile(r"(?P<number>\d+(?:\.\d+)?)(?P<suffix>Ki|Mi|Gi|Ti|k|M|G|T|)")
 _MEMORY_BYTES = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _MEMORY_BYTES |= {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
+_SERVICE_URL = re.compile(r"https?://[a-z0-9-]+\.(?P<namespace>[a-z0-9-]*[a-z-][a-z0-9-]*)(\.svc(\.[^/:]+)?)?(:\d+)?(/|$)")
 # Prefixes of issued credentials (OpenAI, Hugging Face, GitHub, AWS, Slack, Google) and PEM blocks.
 _SECRET_VALUE = re.compile(
     r"^(sk-[\w-]{16,}|hf_\w{16,}|gh[pousr]_\w{16,}|github_pat_\w+|(AKIA|ASIA)[A-Z0-9]{12,}|xox[abprs]-[\w-]{10,}"
@@ -51,6 +53,13 @@ def memory_gib(quantity: str) -> float:
     if not match or float(match["number"]) == 0:
         raise ValueError("must be a memory quantity such as 512Mi or 4Gi, above 0")
     return float(match["number"]) * _MEMORY_BYTES[match["suffix"]] / 2**30
+
+
+def service_namespace(url: str) -> str:
+    """The namespace that a URL of a Kubernetes Service names (``name.namespace`` or ``name.namespace.svc...``); empty
+    for any other host."""
+    found = _SERVICE_URL.match(url)
+    return found["namespace"] if found else ""
 
 
 def looks_like_secret(name: str, value: str) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from planner.faults import Fault, nearest
+from planner.settings._base import service_namespace
 
 __all__ = ["reference_faults"]
 
@@ -101,6 +102,21 @@ def _keda(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
                 what="autoscaling keda reads vLLM's queue from Prometheus, and none is named",
                 where=f"{where}: models.{name}.autoscaling", fix="add observability: {prometheus_url: http://...}",
             )
+        else:
+            yield from _uncollected(_map(raw, "observability"), f"{where}: models.{name}.autoscaling")
+
+
+def _uncollected(observability: Mapping[str, Any], where: str) -> Iterator[Fault]:
+    """Model servers admit nobody but their applications, so a Prometheus that is not named collects nothing."""
+    url = observability["prometheus_url"]
+    if observability.get("scrape") or not isinstance(url, str) or service_namespace(url):
+        return
+    yield Fault(
+        what="autoscaling keda reads what Prometheus has collected, and the network lets no collector reach the model "
+        "servers: prometheus_url does not say in which namespace it runs",
+        where=where,
+        fix="add observability.scrape: {namespace: <of Prometheus' pods>, labels: {<of these pods>}}",
+    )
 
 
 def _names(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:

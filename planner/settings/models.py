@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from planner.settings._base import ImageRef, SecretRef, Settings
+from planner.settings.serving import Gateway
 
 __all__ = ["BUILTIN_TINY", "Hardware", "Model", "ModelReplicas", "Slo", "Traffic", "Weights"]
 
@@ -37,8 +38,8 @@ class Traffic(Settings):
 class ModelReplicas(Settings):
     """Replicas of a model server."""
 
-    min: Annotated[int, Field(ge=1, le=1000)] = 1
-    """Replicas kept without load; 0 needs a queueing gateway in front, which this program does not bring."""
+    min: Annotated[int, Field(ge=0, le=1000)] = 1
+    """Replicas kept without load; 0 needs autoscaling keda and a gateway that holds requests (``gateway.queue``)."""
     max: Annotated[int, Field(ge=1, le=1000)] = 1
     """Replicas at most; counts only with an autoscaler."""
 
@@ -106,6 +107,8 @@ class Model(Settings):
     vLLM makes fp8 of any checkpoint while it loads. For 4 bits name a checkpoint that was quantised beforehand."""
     autoscaling: Literal["fixed", "keda"] = "fixed"
     """fixed: ``replicas.min`` all the time. keda: between min and max by queue length and KV-cache use."""
+    gateway: Gateway | None = None
+    """A gateway in front of the model server, which this program does not bring; applications then call it."""
     weights: Weights = Weights()
     """Where downloaded weights are kept."""
     token: SecretRef | None = None
@@ -153,6 +156,19 @@ class Model(Settings):
             raise ValueError(
                 f"hardware auto takes quantization auto, none or fp8, not {self.quantization}; vLLM finds the format "
                 "of a checkpoint that was quantised beforehand by itself"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _wakes_up(self) -> Model:
+        if self.minimum_replicas > 0:
+            return self
+        if self.autoscaling != "keda":
+            raise ValueError("replicas.min is 0 and autoscaling fixed, which would never serve; set autoscaling: keda")
+        if self.gateway is None or self.gateway.queue is None:
+            raise ValueError(
+                "replicas.min is 0 and no gateway holds requests while no replica runs, so the first would be refused "
+                "and nothing would start one; add gateway: {url, labels, port, queue: {query}}, or set min to 1"
             )
         return self
 

@@ -8,9 +8,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from planner.settings._base import Name, Settings
+from planner.settings._base import Name, Settings, service_namespace
 from planner.settings.applications import Application
 from planner.settings.models import Model
+from planner.settings.serving import Scrape
 
 __all__ = [
     "Budget",
@@ -86,6 +87,15 @@ class Observability(Settings):
 
     prometheus_url: Annotated[str, Field(pattern=r"^https?://[^\s@]+$")] | None = None
     """Base URL of Prometheus inside the cluster; KEDA asks it for the queue and KV-cache use of model servers."""
+    scrape: Scrape | None = None
+    """Who collects metrics from model servers. By default the pods labelled as Prometheus in the namespace that
+    ``prometheus_url`` names, where it is a Service of the cluster; nobody otherwise."""
+
+    @property
+    def collector(self) -> Scrape | None:
+        """Who collects, stated or read off the address of Prometheus."""
+        namespace = service_namespace(self.prometheus_url or "")
+        return self.scrape or (Scrape(namespace=namespace) if namespace else None)
 
 
 class RegistrySettings(Settings):
