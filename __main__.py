@@ -9,7 +9,7 @@ import pulumi
 from components.stack import LlmStack, LlmStackArgs, Machine
 from planner.faults import LlmosError, UserFault
 from planner.lock import parse_lock
-from planner.machine import local_kubeconfig, local_registry, locks_dir
+from planner.machine import commit_epochs, local_kubeconfig, local_registry, locks_dir
 from planner.plan import awaited, make_plan
 from planner.settings import parse
 
@@ -26,6 +26,7 @@ except LlmosError as error:
     # RunError is what Pulumi prints without a traceback.
     raise pulumi.RunError(str(error)) from None
 local = settings.target == "local"
+committed = [i.build for i in plan.images if i.build and plan.builds.timestamps == "commit"]
 machine = Machine(
     kubeconfig=local_kubeconfig() if local else "",
     registry=local_registry(plan.registry.server) if local else "",
@@ -33,6 +34,7 @@ machine = Machine(
     ca_bundle=Path(ca_file).read_text(encoding="utf-8") if ca_file else "",
     pip_config=os.environ.get("LLMOS_PIP_CONFIG", ""),
     source_commit=os.environ.get("LLMOS_SOURCE_COMMIT", ""),
+    commit_epochs=commit_epochs(committed, project=Path(__file__).parent),
 )
 llm_stack = LlmStack("llm-stack", LlmStackArgs(plan=plan, machine=machine))
 for name, value in llm_stack.summary.items():

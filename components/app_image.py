@@ -8,6 +8,8 @@ import pulumi
 import pulumi_docker_build as docker_build
 
 from components._base import Component
+from components._builds import builder_inputs, cache_inputs, recorded_arguments, result_inputs
+from planner.plan import BuildsPlan
 
 __all__ = ["AppImage", "AppImageArgs"]
 
@@ -20,20 +22,21 @@ class AppImageArgs:
         context: folder with the Dockerfile.
         repository: where it is pushed to, without tag.
         platforms: e.g. ``linux/amd64``.
+        builds: which BuildKit builds, with which cache, and what is attached to the image.
         base_image: build argument ``BASE_IMAGE``; empty leaves it to the Dockerfile.
         ca_bundle: certificates of a company proxy as PEM text, given as build secret ``ca``; empty for none.
         pip_config: a pip.conf that names a company's package index, given as build secret ``pip``; empty for none.
-        local_engine: build with the Docker engine's own BuildKit instead of a builder container, whose image would
-            have to be pulled from a public registry first.
+        commit_epoch: when the folder was last committed, in seconds since 1970; None where it is not known.
     """
 
     context: str
     repository: str
     platforms: tuple[str, ...]
+    builds: BuildsPlan
     base_image: str = ""
     ca_bundle: str = ""
     pip_config: str = ""
-    local_engine: bool = False
+    commit_epoch: int | None = None
 
 
 class AppImage(Component):
@@ -51,7 +54,9 @@ class AppImage(Component):
 
     def __init__(self, name: str, args: AppImageArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts=opts)
-        build_args = {"BASE_IMAGE": args.base_image} if args.base_image else {}
+        build_args = recorded_arguments(args.builds, args.commit_epoch)
+        if args.base_image:
+            build_args["BASE_IMAGE"] = args.base_image
         secrets = {"ca": args.ca_bundle, "pip": args.pip_config}
         image = docker_build.Image(
             name,
@@ -61,11 +66,10 @@ class AppImage(Component):
             tags=[f"{args.repository}:latest"],
             build_args=build_args,
             secrets={name: pulumi.Output.secret(text) for name, text in secrets.items() if text},
-            push=True,
             build_on_preview=False,
-            exec_=args.local_engine,
-            builder={"name": "default"} if args.local_engine else None,
-            network="host" if args.local_engine else None,
+            **builder_inputs(args.builds),
+            **cache_inputs(args.builds, args.repository),
+            **result_inputs(args.builds),
             # A rebuild with the same digest is a replace, and deleting the old one would delete the very image in use.
             opts=self.child(retain_on_delete=True),
         )

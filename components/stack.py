@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import pulumi
@@ -34,6 +35,7 @@ class Machine:
         ca_bundle: PEM text of a company's certificates for downloads during builds; empty for none.
         pip_config: a pip.conf that names a company's package index for builds; empty for none.
         source_commit: commit that the stack is deployed from; empty where it is not known.
+        commit_epochs: when build folders were last committed, in seconds since 1970, by folder as in the plan.
     """
 
     kubeconfig: str = ""
@@ -42,6 +44,7 @@ class Machine:
     ca_bundle: str = ""
     pip_config: str = ""
     source_commit: str = ""
+    commit_epochs: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +118,8 @@ class LlmStack(Component):
                     base_image=image.base_image or self._machine.base_image,
                     ca_bundle=self._machine.ca_bundle,
                     pip_config=self._machine.pip_config,
-                    local_engine=self._plan.target == "local",
+                    builds=self._plan.builds,
+                    commit_epoch=self._machine.commit_epochs.get(image.build),
                 ),
                 self.child(),
             ).ref

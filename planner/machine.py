@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
-__all__ = ["cache_dir", "local_cluster", "local_kubeconfig", "local_registry", "locks_dir"]
+__all__ = ["cache_dir", "commit_epochs", "local_cluster", "local_kubeconfig", "local_registry", "locks_dir"]
 
 
 def cache_dir() -> Path:
@@ -44,3 +46,25 @@ def locks_dir(project: Path) -> Path:
     """Folder of the stacks' locks, ``locks/`` of the project. ``LLMOS_LOCKS`` names another one: a release is judged
     there before it is written."""
     return Path(os.environ.get("LLMOS_LOCKS") or project / "locks")
+
+
+def commit_epochs(folders: Iterable[str], *, project: Path) -> dict[str, int]:
+    """When each folder was last committed, in seconds since 1970; folders that git knows nothing of are left out.
+
+    ``SOURCE_DATE_EPOCH`` stands for all of them where it is set, as reproducible-builds.org defines it. A clone of
+    depth 1 has one commit, so there every folder has the time of that one.
+    """
+    stated = os.environ.get("SOURCE_DATE_EPOCH", "")
+    if stated.isdigit():
+        return dict.fromkeys(folders, int(stated))
+    return {folder: time for folder in folders if (time := _last_commit(folder, project)) is not None}
+
+
+def _last_commit(folder: str, project: Path) -> int | None:
+    command = ["git", "-C", str(project), "log", "-1", "--format=%ct", "--", folder]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+    except FileNotFoundError:
+        return None
+    said = done.stdout.strip()
+    return int(said) if done.returncode == 0 and said.isdigit() else None

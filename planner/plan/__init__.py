@@ -1,5 +1,6 @@
 """Settings -> plan. Pure and deterministic: no clock, no network, no environment."""
 
+from planner.plan.builds import FIXED_EPOCH, BuildsPlan
 from planner.plan.images import awaited, promoted
 from planner.plan.make import make_plan
 from planner.plan.serving import GatewayPlan, ScrapePlan
@@ -19,7 +20,9 @@ from planner.plan.types import (
 
 __all__ = [
     "AWAITED",
+    "FIXED_EPOCH",
     "ApplicationPlan",
+    "BuildsPlan",
     "CostItem",
     "Decision",
     "GatewayPlan",

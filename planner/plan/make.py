@@ -6,6 +6,7 @@ from planner.catalogue import Catalogue, load
 from planner.faults import UserFault
 from planner.lock import Lock, Release
 from planner.plan.applications import plan_applications
+from planner.plan.builds import plan_builds
 from planner.plan.capacity import plan_gpu_pool, plan_namespace
 from planner.plan.cost import plan_costs, total_per_month
 from planner.plan.hardware import decide_hardware, hardware_faults
@@ -62,6 +63,7 @@ def make_plan(
         context=settings.context or "",
         namespace=plan_namespace(settings, stack=stack, applications=applications, models=models),
         registry=_registry(settings),
+        builds=plan_builds(settings, stack=stack),
         images=tuple(sorted(set(images.values()), key=lambda image: image.name)),
         applications=applications,
         models=models,

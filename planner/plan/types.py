@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from planner.plan.builds import BuildsPlan
 from planner.plan.serving import GatewayPlan, ScrapePlan
 
 __all__ = [
@@ -190,6 +191,7 @@ class Plan:
     context: str
     namespace: NamespacePlan
     registry: RegistryPlan
+    builds: BuildsPlan
     images: tuple[ImagePlan, ...]
     applications: tuple[ApplicationPlan, ...]
     models: tuple[ModelPlan, ...]

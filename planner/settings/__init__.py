@@ -12,14 +12,18 @@ from planner.settings._base import SecretRef, cpu_cores, looks_like_secret, memo
 from planner.settings._faults import from_validation_error
 from planner.settings._references import reference_faults
 from planner.settings.applications import Application, ApplicationReplicas, Endpoint, Image, Resources
+from planner.settings.builds import BUILDKIT_SCHEMES, BuilderTls, Builds
 from planner.settings.models import BUILTIN_TINY, Hardware, Model, ModelReplicas, Slo, Traffic
 from planner.settings.stack import Budget, GpuPool, NamespaceSettings, RegistrySettings, StackSettings
 
 __all__ = [
+    "BUILDKIT_SCHEMES",
     "BUILTIN_TINY",
     "Application",
     "ApplicationReplicas",
     "Budget",
+    "BuilderTls",
+    "Builds",
     "Endpoint",
     "GpuPool",
     "Hardware",

@@ -140,5 +140,21 @@ def _registry(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
             )
 
 
+def _builds(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
+    """What Docker's own BuildKit would leave out without a word: its image store holds neither attestations nor an
+    exported cache (unless it is containerd's, which cannot be known before)."""
+    builds = _map(raw, "builds")
+    builder = builds.get("builder") or ("engine" if raw.get("target") == "local" else "container")
+    wanted = {"sbom": builds.get("sbom") is True, "provenance": builds.get("provenance") in ("min", "max"),
+              "cache registry": builds.get("cache") == "registry"}  # fmt: skip
+    names = [name for name, asked in wanted.items() if asked]
+    if builder == "engine" and names:
+        yield Fault(
+            what=f"the Docker engine's own builder cannot do {', '.join(names)}",
+            where=f"{where}: builds.builder", nearest="builders that can: container, remote",
+            fix="set builder: container, or remote with the address of a buildkitd",
+        )
+
+
 _Check = Callable[[Mapping[str, Any], str], Iterator[Fault]]
-_CHECKS: tuple[_Check, ...] = (_target, _models, _gpu_pool, _auto, _keda, _names, _registry)
+_CHECKS: tuple[_Check, ...] = (_target, _models, _gpu_pool, _auto, _keda, _names, _registry, _builds)

@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from planner.settings._base import Name, Settings, service_namespace
 from planner.settings.applications import Application
+from planner.settings.builds import Builds
 from planner.settings.models import Model
 from planner.settings.serving import Scrape
 
@@ -147,6 +148,8 @@ class StackSettings(Settings):
     """The stack's namespace."""
     registry: RegistrySettings | None = None
     """Where built images go; target local brings its own."""
+    builds: Builds = Builds()
+    """How images are built."""
     applications: Annotated[dict[Name, Application], Field(min_length=1)]
     """The applications, by name."""
     models: dict[Name, Model] = {}
