@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 
 __all__ = [
     "DIGEST",
@@ -84,14 +84,27 @@ def _digest_ref(ref: str) -> str:
     return ref
 
 
+def _plain_groups(pattern: re.Pattern[str]) -> str:
+    """The pattern without names of groups, which JSON Schema's dialect writes differently."""
+    return re.sub(r"\?P<\w+>", "", pattern.pattern)
+
+
 # 40 characters: Kubernetes appends suffixes to generate pod names, and a Service name ends at 63.
 Name = Annotated[str, Field(pattern=r"^[a-z]([-a-z0-9]*[a-z0-9])?$", max_length=40)]
 # Below 1024 a non-root process cannot listen.
 Port = Annotated[int, Field(ge=1024, le=65535)]
 EnvName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
-CpuQuantity = Annotated[str, Field(coerce_numbers_to_str=True, strict=False), AfterValidator(_cpu)]
-MemoryQuantity = Annotated[str, AfterValidator(_memory)]
-ImageRef = Annotated[str, AfterValidator(_digest_ref)]
+# What a validator demands of a text does not reach the schema for editors by itself.
+CpuQuantity = Annotated[
+    str, Field(coerce_numbers_to_str=True, strict=False), AfterValidator(_cpu),
+    WithJsonSchema({"anyOf": [
+        {"type": "string", "pattern": rf"^{_plain_groups(_CPU)}$"}, {"type": "number", "exclusiveMinimum": 0},
+    ]}),
+]  # fmt: skip
+MemoryQuantity = Annotated[
+    str, AfterValidator(_memory), WithJsonSchema({"type": "string", "pattern": rf"^{_plain_groups(_MEMORY)}$"})
+]
+ImageRef = Annotated[str, AfterValidator(_digest_ref), WithJsonSchema({"type": "string", "pattern": DIGEST.pattern})]
 
 
 class Settings(BaseModel):

@@ -27,7 +27,7 @@ class Slo(Settings):
 class Traffic(Settings):
     """Expected load."""
 
-    requests_per_second: Annotated[float, Field(gt=0, le=1e6, strict=False)]
+    requests_per_second: Annotated[float, Field(gt=0, le=1e6)]
     """Mean arrival rate over the busiest hour."""
     input_tokens: Annotated[int, Field(ge=1, le=10_000_000)]
     """Mean prompt length."""
@@ -77,7 +77,7 @@ class Weights(Settings):
 class Model(Settings):
     """One model behind an OpenAI-compatible server."""
 
-    source: Annotated[str, Field(pattern=r"^(builtin:tiny|[A-Za-z0-9][\w.-]*/[\w.-]+)$")]
+    source: Annotated[str, Field(pattern=r"^(builtin:tiny|[A-Za-z0-9][A-Za-z0-9_.-]*/[A-Za-z0-9_.-]+)$")]
     """``organisation/name`` on the model hub, or ``builtin:tiny`` (random weights, nonsense text, for tests)."""
     revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")] | None = None
     """Commit of the model's repository; policies demand it because a branch can be moved to other weights."""

@@ -43,7 +43,7 @@ class NodeClass(Settings):
 
     group: Annotated[str, Field(pattern=r"^[a-z0-9.-]+$")]
     """API group, e.g. karpenter.k8s.aws."""
-    kind: Annotated[str, Field(pattern=r"^[A-Z]\w+$")]
+    kind: Annotated[str, Field(pattern=r"^[A-Z][A-Za-z0-9_]+$")]
     """Kind, e.g. EC2NodeClass."""
     name: Annotated[str, Field(pattern=r"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$")]
     """Name of the object."""
@@ -75,11 +75,11 @@ class GpuPool(Settings):
 class Budget(Settings):
     """Upper limits of the stack at its maximum scale. The policies of the environment may set lower ones."""
 
-    usd_per_month: Annotated[float, Field(gt=0, strict=False)] | None = None
+    usd_per_month: Annotated[float, Field(gt=0)] | None = None
     """List price of a month of 730 hours."""
     gpus: Annotated[int, Field(ge=0)] | None = None
     """GPUs at once."""
-    memory_gib: Annotated[float, Field(gt=0, strict=False)] | None = None
+    memory_gib: Annotated[float, Field(gt=0)] | None = None
     """Memory requested by all pods."""
 
 

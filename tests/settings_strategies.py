@@ -1,0 +1,149 @@
+"""Raw stack settings for property tests, drawn from the settings models field by field (not from the JSON schema)."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from hypothesis import strategies as st
+from pydantic import AfterValidator, BaseModel
+from pydantic.fields import FieldInfo
+
+from planner.settings import StackSettings, _base
+
+__all__ = ["mutated", "settings"]
+
+_SAMPLES = {
+    _base._cpu: st.sampled_from(["500m", "2", "0.25", 1, 2.5]),
+    _base._memory: st.sampled_from(["512Mi", "4Gi", "1.5G", "1073741824"]),
+    _base._digest_ref: st.sampled_from(["repo/app@sha256:" + "0" * 64, "h.example:5000/a/b:v1@sha256:" + "a" * 64]),
+}
+# Values of every type at places where most do not belong.
+_ODD = st.sampled_from(
+    [None, True, False, 0, 1, -1, 3, 3.0, 0.5, 1e9, "", "1", "auto", "lock", "x" * 50, [], ["a"], {}, {"a": 1}, "yes"]
+)
+
+
+def settings() -> st.SearchStrategy[dict[str, Any]]:
+    """Settings of which most are valid field by field; references between parts are mended where that is easy."""
+    return _model(StackSettings).map(_mend)
+
+
+@st.composite
+def mutated(draw: st.DrawFn) -> dict[str, Any]:
+    """Settings with up to two values replaced by odd ones."""
+    raw = draw(settings())
+    for _ in range(draw(st.integers(0, 2))):
+        place: Any = raw
+        while True:
+            key = draw(st.sampled_from(sorted(place))) if isinstance(place, dict) else draw(_index(place))
+            if not isinstance(place[key], dict | list) or not place[key] or draw(st.booleans()):
+                place[key] = draw(_ODD)
+                break
+            place = place[key]
+    return raw
+
+
+def _index(place: list[Any]) -> st.SearchStrategy[int]:
+    return st.integers(0, len(place) - 1)
+
+
+def _mend(raw: dict[str, Any]) -> dict[str, Any]:
+    """Mend what would make nearly every draw invalid: names of models, ranges, what an engine or a target needs."""
+    models = raw.get("models") or {}
+    for application in raw["applications"].values():
+        image = application["image"]
+        sources = {key: image[key] for key in ("build", "ref", "from") if image.get(key)}
+        application["image"] = dict([min(sources.items())]) if sources else {"build": "./app"}
+        if application.get("model") not in models:
+            application.pop("model", None)
+        application.pop("command", None)
+        _order(application)
+    for model in models.values():
+        builtin = model["source"] == "builtin:tiny"
+        model["engine"] = "llama.cpp" if builtin else "vllm"
+        if builtin:
+            model.pop("hardware", None)
+        elif not isinstance(model.get("hardware"), dict):
+            model["hardware"] = {"instance_type": "g6.xlarge"}
+        for key in ("quality_steps", "autoscaling"):
+            model.pop(key, None)
+        _order(model)
+    raw["target"], raw["environment"] = ("local", "dev") if raw["target"] == "local" else ("kubernetes", "prod")
+    raw["context"] = None if raw["target"] == "local" else "cluster"
+    if not raw.get("registry"):
+        raw["registry"] = {"server": "registry.example.com/team"}
+    raw["gpu_pool"] = {"kind": "existing", "selector": {"gpu": "yes"}}
+    return raw
+
+
+def _order(owner: dict[str, Any]) -> None:
+    replicas = owner.get("replicas")
+    if isinstance(replicas, dict) and {"min", "max"} <= replicas.keys():
+        replicas["min"], replicas["max"] = sorted((replicas["min"], replicas["max"]))
+    elif isinstance(replicas, dict):
+        replicas.pop("min", None)
+
+
+def _model(model: type[BaseModel]) -> st.SearchStrategy[dict[str, Any]]:
+    required, optional = {}, {}
+    for name, field in model.model_fields.items():
+        target = required if field.is_required() else optional
+        target[field.alias or name] = _annotated(field.annotation, field.metadata)
+    return st.fixed_dictionaries(required, optional=optional)
+
+
+def _value(annotation: Any) -> st.SearchStrategy[Any]:
+    metadata: list[Any] = []
+    while get_origin(annotation) is Annotated:
+        metadata += annotation.__metadata__
+        annotation = annotation.__origin__
+    return _annotated(annotation, metadata)
+
+
+def _annotated(annotation: Any, metadata: Iterable[Any]) -> st.SearchStrategy[Any]:
+    if get_origin(annotation) is Annotated:
+        return _annotated(annotation.__origin__, [*annotation.__metadata__, *metadata])
+    limits = list(_limits(metadata))
+    sample = next((_SAMPLES[m.func] for m in limits if isinstance(m, AfterValidator) and m.func in _SAMPLES), None)
+    if sample is not None:
+        return sample
+    return _plain(annotation, _found(limits, "ge", "gt", "le"), _found(limits, "pattern", "max_length", "min_length"))
+
+
+def _found(limits: Iterable[Any], *keys: str) -> dict[str, Any]:
+    return {key: value for item in limits for key in keys if (value := getattr(item, key, None)) is not None}
+
+
+def _limits(metadata: Iterable[Any]) -> Iterable[Any]:
+    for item in metadata:
+        yield from [item, *(item.metadata if isinstance(item, FieldInfo) else [])]
+
+
+def _plain(annotation: Any, bounds: dict[str, Any], texts: dict[str, Any]) -> st.SearchStrategy[Any]:
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return _model(annotation)
+    if origin is Literal:
+        return st.sampled_from(arguments)
+    if origin in (Union, types.UnionType):
+        return st.one_of([_value(argument) for argument in arguments])
+    if origin is dict:
+        least = texts.get("min_length", 0)
+        return st.dictionaries(_value(arguments[0]), _value(arguments[1]), min_size=least, max_size=2)
+    if origin is tuple:
+        return st.lists(_value(arguments[0]), min_size=texts.get("min_length", 0), max_size=2)
+    if annotation is bool:
+        return st.booleans()
+    if annotation is int:
+        low = bounds.get("ge", bounds.get("gt", 0) + (1 if "gt" in bounds else 0))
+        return st.integers(low, bounds.get("le", low + 1000))
+    if annotation is float:
+        return st.floats(0.5, bounds.get("le", 1e4)) | st.integers(1, int(bounds.get("le", 1e4)))
+    if annotation is type(None):
+        return st.none()
+    if annotation is str and "pattern" in texts:
+        drawn = st.from_regex(texts["pattern"], fullmatch=True, alphabet=st.characters(codec="ascii"))
+        return drawn.map(lambda text: text.strip("\n")[: texts.get("max_length", 80)])
+    return st.sampled_from(["a", "text", "./app", "8"])
