@@ -58,8 +58,8 @@ class LlmStackArgs:
 class LlmStack(Component):
     """Everything of one stack file.
 
-    Its inputs ``environment`` and ``budget`` are registered with the engine, so that policies can hold the stack to the
-    budget it states for itself.
+    Its inputs ``environment``, ``budget`` and ``release`` are registered with the engine, so that policies can hold the
+    stack to the budget it states for itself, and its images to the signatures they were promoted with.
 
     Outputs:
         summary: namespace, image digests, endpoints and list price, for ``pulumi stack output`` and promotion.
@@ -199,11 +199,12 @@ def _stated(plan: Plan) -> dict[str, Any]:
     names = {"usd_per_month": "usdPerMonth", "gpus": "gpus", "memory_gib": "memoryGib"}
     budget = {names[key]: value for key, value in plan.budget.items()}
     signatures = [{"payload": payload, "signature": signature} for payload, signature in plan.signatures]
+    release = {"release": {"sourceCommit": plan.source_commit, "signatures": signatures}} if plan.released else {}
     return {
         "stack": plan.stack,
         "environment": plan.environment,
         "budget": {**budget, "file": plan.stack_file} if budget else {},
-        **({"signatures": signatures} if signatures else {}),
+        **release,
     }
 
 

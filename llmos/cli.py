@@ -15,6 +15,7 @@ COMMANDS = {
     "status": "show what runs, where, since when, and how to reach it",
     "diff": "show how the stack differs from the cluster",
     "size": "choose hardware for models with hardware: auto, say why, and keep it in the lock",
+    "promote": "make what one stack runs the release of another: the same digests, verified",
     "render": "write the stack as plain YAML",
     "check": "hold YAML files against the policies",
     "build": "build and push the stack's images",

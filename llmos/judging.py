@@ -8,7 +8,7 @@ from llmos.packs import Finding, PackResource, evaluate
 from llmos.synth import Program
 from planner.faults import Fault, UserFault
 
-__all__ = ["judge", "refuse_mandatory"]
+__all__ = ["judge", "mandatory_faults", "refuse_mandatory"]
 
 
 def judge(program: Program, *, environment: str, preview: bool) -> tuple[Finding, ...]:
@@ -34,6 +34,19 @@ def judge(program: Program, *, environment: str, preview: bool) -> tuple[Finding
     return evaluate(resources, environment=environment, preview=preview)
 
 
+def mandatory_faults(findings: Iterable[Finding]) -> list[Fault]:
+    """One fault per mandatory finding."""
+    return [
+        Fault(
+            what=f"policy {row.rule}: {row.message}",
+            where=": ".join(filter(None, (row.object, row.path))) or "stack",
+            fix=row.fix,
+        )
+        for row in findings
+        if row.level == "mandatory"
+    ]
+
+
 def refuse_mandatory(findings: Iterable[Finding]) -> Sequence[Finding]:
     """Raise for mandatory findings; return the advisory ones.
 
@@ -41,14 +54,7 @@ def refuse_mandatory(findings: Iterable[Finding]) -> Sequence[Finding]:
         UserFault: one fault per mandatory finding.
     """
     rows = list(findings)
-    mandatory = [row for row in rows if row.level == "mandatory"]
-    if mandatory:
-        raise UserFault(
-            Fault(
-                what=f"policy {row.rule}: {row.message}",
-                where=": ".join(filter(None, (row.object, row.path))) or "stack",
-                fix=row.fix,
-            )
-            for row in mandatory
-        )
+    faults = mandatory_faults(rows)
+    if faults:
+        raise UserFault(faults)
     return rows

@@ -7,8 +7,6 @@ import copy
 import dataclasses
 import datetime as dt
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ from typing import Any
 import yaml
 
 from llmos.console import note, warn
+from llmos.lockfile import write_lock
 from llmos.session import add_stack_arguments
 from llmos.stacks import locate_stack, lock_path, read_lock, read_stack_file
 from planner.catalogue import Catalogue, load
@@ -65,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
     before = read_sizing(parse_lock(content, where=f"locks/{lock.name}").sizing, where=f"locks/{lock.name}")
     _print(args, name, sizing, None)
     _warn_of_old_prices(sizing, catalogue)
-    _write(lock, {**content, "sizing": sizing.model_dump(mode="json")})
+    write_lock(lock, {**content, "sizing": sizing.model_dump(mode="json")})
     same = before is not None and before == sizing
     note(f"locks/{lock.name} {'is current' if same else 'written; look at it and commit it'}")
     return 0
@@ -153,22 +152,3 @@ def _warn_of_old_prices(sizing: Sizing, catalogue: Catalogue) -> None:
     for kind in catalogue.stale_prices(today=dt.date.today(), names=sorted(kinds)):
         date = catalogue.instances[kind].price_date
         warn(f"the price of {kind} is of {date}; state a newer one under catalog: {{instances: [...]}}")
-
-
-def _write(path: Path, content: Mapping[str, Any]) -> None:
-    """All or nothing: a process that is killed leaves the old lock."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
-    if path.exists() and path.read_text(encoding="utf-8") == text:
-        return
-    descriptor, made = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    temporary = Path(made)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-        # mkstemp makes files that only their owner may read; a lock is as public as the stack file beside it.
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 
 from llmos import builds
 from llmos.console import duration, note, step
 from llmos.engines.base import EngineResult
+from llmos.git import deployed_commit
 from llmos.judging import judge, refuse_mandatory
+from llmos.release.running import note_source
 from llmos.session import Session, add_stack_arguments, confirm, open_session, with_image_env
 from llmos.stacks import load_stack
 from llmos.state import show_state
@@ -32,9 +35,14 @@ def run(args: argparse.Namespace) -> int:
         program, _ = builds.synth_preview(stack)
         refuse_mandatory(judge(program, environment=stack.plan.environment, preview=True))
     builds.check_images(stack, program, install=not args.no_install)
+    commit = deployed_commit(stack)
     session = open_session(args, start=True, stack=stack)
     timeout = args.timeout_minutes * 60 or _timeout_seconds(session)
-    result = _pulumi(session) if session.engine.name == "pulumi" else _kubectl(session, timeout_seconds=timeout)
+    if session.engine.name == "pulumi":
+        result = _pulumi(session, commit=commit)
+    else:
+        result = _kubectl(session, timeout_seconds=timeout)
+        note_source(session, commit)
     changed = [action for action in result.actions if action.action != "same"]
     if changed:
         note(f"{len(changed)} of {len(result.actions)} objects changed in {duration(result.duration_seconds)}")
@@ -64,11 +72,11 @@ def _kubectl(session: Session, *, timeout_seconds: float) -> EngineResult:
         return kubectl.up(session.run, program, timeout_seconds=timeout_seconds)
 
 
-def _pulumi(session: Session) -> EngineResult:
+def _pulumi(session: Session, *, commit: str) -> EngineResult:
     from llmos.engines import pulumi
 
     if any(image.build for image in session.stack.plan.images) and session.stack.plan.target == "local":
         builds.name_registry(install=session.install)
     run = with_image_env(session, make=True)
     with step("deploying"):
-        return pulumi.up(run)
+        return pulumi.up(dataclasses.replace(run, env={**run.env, "LLMOS_SOURCE_COMMIT": commit}))

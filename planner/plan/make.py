@@ -76,6 +76,7 @@ def make_plan(
         usd_per_month=total_per_month([cost.usd_per_month_max for cost in costs]),
         decisions=decide_hardware(settings, catalogue=catalogue, sizing=sizing),
         stack_file=where,
+        released=from_lock,
         source_commit=lock.release.source_commit if from_lock else "",
         signatures=_signatures(lock.release) if from_lock else (),
     )

@@ -182,7 +182,8 @@ class Plan:
     The same stack file, lock and catalogue give the same plan: nothing of the machine, the time or the user enters it.
     ``usd_per_month`` is the list price at maximum scale, ``usd_per_month_min`` without load; both are ``None`` when
     a price is unknown. Capacity that exists already (CPU nodes, ``gpu_pool.kind: existing``) is not priced.
-    ``source_commit`` and ``signatures`` (pairs of payload and signature) are those of a promoted release.
+    ``released`` says that images come from the lock; ``source_commit`` and ``signatures`` (pairs of payload and
+    signature) are those of the promoted release.
     """
 
     stack: str
@@ -204,6 +205,7 @@ class Plan:
     usd_per_month: float | None
     decisions: tuple[Decision, ...]
     stack_file: str
+    released: bool = False
     source_commit: str = ""
     signatures: tuple[tuple[str, str], ...] = ()
     schema: int = field(default=1)

@@ -26,6 +26,7 @@ from . import (
     resources,
     secrets,
     service_accounts,
+    signatures,
 )
 from ._once import install
 from ._policy import policy_of
@@ -35,8 +36,8 @@ __all__ = ["POLICIES", "RULES"]
 RULES = tuple(
     rule
     for module in (
-        budgets, models, model_server, model_network, gpus, exposure, images, secrets, pod_security_baseline,
-        pod_security_restricted,
+        budgets, models, model_server, model_network, gpus, exposure, images, signatures, secrets,
+        pod_security_baseline, pod_security_restricted,
         containers, resources, service_accounts, namespaces, availability, rbac,
         aws_registry, aws_cluster, aws_machines, aws_access, aws_storage, opaque,
     )

@@ -69,4 +69,4 @@ def test_a_release_is_deployed_by_digest_and_states_its_signatures(staging: dict
     program = synth(staging, stack="staging")
     assert program.outputs["source_commit"] == "d" * 40
     (stack,) = program.of_type("llmagentos:components:LlmStack")
-    assert stack.inputs["signatures"] == [SIGNATURE]
+    assert stack.inputs["release"] == {"sourceCommit": "d" * 40, "signatures": [SIGNATURE]}
