@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from llmos.console import note, step
 from llmos.images.build import BuiltImage, build, check, unchanged
+from llmos.images.options import options_of
 from llmos.images.registry import ensure_registry, find_registry
 from llmos.paths import PROJECT_ROOT
 from llmos.stacks import Stack
@@ -89,4 +90,7 @@ def _arguments(stack: Stack, resource: Resource) -> dict[str, object]:
         "repository": repository,
         "platforms": tuple(inputs.get("platforms", ())),
         "build_args": inputs.get("buildArgs", {}),
+        "options": options_of(
+            inputs, stack.plan.builds, project=PROJECT_ROOT, stated=stack.settings.builds.builder is not None
+        ),
     }

@@ -94,11 +94,11 @@ def open_session(
 
 
 def _build_obstacle(stack: Stack) -> str:
-    """Why the pulumi engine could not build this stack's images: its provider needs Docker's buildx plugin, or a
-    builder container that has to be pulled from a public registry, which target local cannot count on."""
+    """Why the pulumi engine could not build this stack's images: its provider speaks to an engine's own BuildKit by
+    Docker's buildx plugin only."""
     from llmos.images.engine import find_engine
 
-    if stack.plan.target != "local" or not any(image.build for image in stack.plan.images):
+    if stack.plan.builds.builder != "engine" or not any(image.build for image in stack.plan.images):
         return ""
     found = find_engine()
     return "" if found and found.buildx else "it builds images with Docker's buildx plugin, which is missing"
@@ -107,10 +107,12 @@ def _build_obstacle(stack: Stack) -> str:
 def with_image_env(session: Session, *, make: bool) -> EngineRun:
     """The run as the pulumi engine needs it, which builds images itself: see ``pulumi_images.image_env``."""
     from llmos.engines.pulumi_images import image_env
+    from llmos.images.options import options_of
 
     built = [image for image in session.stack.plan.images if image.build]
     env = image_env(
         [PROJECT_ROOT / image.build for image in built],
+        options=options_of({}, session.stack.plan.builds, project=PROJECT_ROOT, stated=True),
         platforms=built[0].platforms if built else (), make=make, install=session.install,
     )  # fmt: skip
     return dataclasses.replace(session.run, env={**session.run.env, **env})

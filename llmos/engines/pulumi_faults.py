@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from llmos.engines.base import EngineRun
 from llmos.engines.pulumi_events import EventLog, Violation
+from llmos.images.build_faults import KNOWN as BUILD_FAILURES
 from planner.faults import EnvironmentFault, Fault, LlmosError, UserFault
 
 if TYPE_CHECKING:
@@ -135,6 +136,10 @@ def _faults(*, where: str, message: str) -> list[tuple[Fault, bool]]:
     if stated:
         return stated
     what = message.replace("\n", "\n    ")
+    if where.startswith("Image "):
+        for failure in BUILD_FAILURES:
+            if re.search(failure.pattern, message):
+                return [(Fault(what=what, where=where, fix=failure.fix), False)]
     for known in _KNOWN:
         if re.search(known.pattern, message):
             return [(Fault(what=what, where=where, fix=known.fix), known.user)]

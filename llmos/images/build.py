@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from llmos.images.base import ensure_base, known_base
-from llmos.images.builder import build_and_push
+from llmos.images.builder import build_and_push, build_by
+from llmos.images.buildx import builder_for, require_reachable
 from llmos.images.engine import Engine, check_engine, ensure_engine
+from llmos.images.options import BuildOptions
 from llmos.images.recipe import BuildRecord, Recipe
 from llmos.images.registry import ensure_registry, find_registry
 from llmos.images.registry_client import Registry, is_digest
@@ -44,6 +46,7 @@ def build(
     build_args: Mapping[str, str] | None = None,
     secrets: Mapping[str, Path] | None = None,
     install: bool = True,
+    options: BuildOptions | None = None,
 ) -> BuiltImage:
     """Build an image, push it, and return the digest that the registry reports; when nothing changed, only that.
 
@@ -61,6 +64,7 @@ def build(
         build_args: values for ARG lines; they end up in the image's history, so no secrets.
         secrets: further secret files, by the id under which the Dockerfile mounts them.
         install: whether missing Debian packages may be installed (``--no-install`` turns it off).
+        options: which builder, cache and result; the engine's own BuildKit and a plain push by default.
 
     Raises:
         UserFault: the build folder or its Dockerfile is missing, or a step of the build failed (quotes that step).
@@ -70,6 +74,7 @@ def build(
     recipe = Recipe(
         context=context, dockerfile=dockerfile or context / "Dockerfile", repository=repository,
         platforms=tuple(platforms), build_args=build_args or {}, secrets=secrets or {}, install=install,
+        options=options or BuildOptions(),
     )  # fmt: skip
     recipe.refuse_missing()
     last = BuildRecord.read(repository)
@@ -86,13 +91,18 @@ def build(
 
 
 def unchanged(
-    *, context: Path, repository: str, platforms: Sequence[str] = (), build_args: Mapping[str, str] | None = None
+    *,
+    context: Path,
+    repository: str,
+    platforms: Sequence[str] = (),
+    build_args: Mapping[str, str] | None = None,
+    options: BuildOptions | None = None,
 ) -> str | None:
     """The digest of the last build, when nothing that determines the image changed since; builds and starts nothing.
 
     Arguments as for ``build``. None when the image would have to be built to know its digest.
     """
-    recipe = _plain_recipe(context, repository, platforms, build_args)
+    recipe = _plain_recipe(context, repository, platforms, build_args, options)
     registry = find_registry()
     if registry is None or recipe.elsewhere or not recipe.dockerfile.is_file():
         return None
@@ -107,14 +117,20 @@ def check(
     platforms: Sequence[str] = (),
     build_args: Mapping[str, str] | None = None,
     install: bool = True,
+    options: BuildOptions | None = None,
 ) -> None:
-    """Raise at once what ``build`` would raise for want of a build folder, an engine or a package; changes nothing.
+    """Raise at once what ``build`` would raise for want of a build folder, a builder or a package; changes nothing.
 
     For use before anything else is started. Arguments as for ``build``.
     """
-    recipe = _plain_recipe(context, repository, platforms, build_args)
+    recipe = _plain_recipe(context, repository, platforms, build_args, options)
     recipe.refuse_missing()
-    if unchanged(context=context, repository=repository, platforms=platforms, build_args=build_args) is None:
+    digest = unchanged(
+        context=context, repository=repository, platforms=platforms, build_args=build_args, options=options
+    )
+    if digest is None and recipe.options.builder == "remote":
+        require_reachable(recipe.options)
+    elif digest is None:
         check_engine(install=install, why=f"building the {recipe.where}")
 
 
@@ -123,7 +139,7 @@ def base_for(*, context: Path, platforms: Sequence[str] = (), make: bool, instal
 
     ``make`` fetches or makes it; otherwise it is named only when the local registry has it already.
     """
-    recipe = _plain_recipe(context, context.name, platforms, None)
+    recipe = _plain_recipe(context, context.name, platforms, None, None)
     if recipe.base is None:
         return ""
     registry = ensure_registry(install=install) if make else find_registry()
@@ -135,12 +151,13 @@ def base_for(*, context: Path, platforms: Sequence[str] = (), make: bool, instal
 
 
 def _plain_recipe(
-    context: Path, repository: str, platforms: Sequence[str], build_args: Mapping[str, str] | None
+    context: Path, repository: str, platforms: Sequence[str], build_args: Mapping[str, str] | None,
+    options: BuildOptions | None,
 ) -> Recipe:
-    dockerfile, arguments = context / "Dockerfile", build_args or {}
     return Recipe(
-        context=context, dockerfile=dockerfile, repository=repository, platforms=tuple(platforms), build_args=arguments
-    )
+        context=context, dockerfile=context / "Dockerfile", repository=repository, platforms=tuple(platforms),
+        build_args=build_args or {}, options=options or BuildOptions(),
+    )  # fmt: skip
 
 
 def _still_valid(recipe: Recipe, *, registry: Registry, last: BuildRecord) -> BuildRecord | None:
@@ -159,36 +176,43 @@ def _build_here(recipe: Recipe, *, registry: Registry, last: BuildRecord) -> Bui
     valid = _still_valid(recipe, registry=registry, last=last)
     if valid is not None:
         return valid
-    engine = ensure_engine(install=recipe.install, why=f"building the {recipe.where}")
-    recipe = _on_its_base(recipe, engine=engine, registry=registry)
-    key = recipe.key
-    tag = f"build-{key[:16]}"
-    build_and_push(recipe, engine=engine, target=f"{registry.address}/{recipe.repository}:{tag}")
+    made, tag = _make(recipe, repository=f"{registry.address}/{recipe.repository}", registry=registry)
     digest = registry.digest(recipe.repository, tag)
     if digest is None:
         what = f"{recipe.repository}:{tag} was pushed, but the registry at {registry.address} does not have it"
-        fix = "use an engine on this machine: one elsewhere has a loopback of its own"
+        fix = "use an engine or builder on this machine: one elsewhere has a loopback of its own"
         raise EnvironmentFault(Fault(what=what, where=recipe.where, fix=fix))
-    return BuildRecord(key=key, digest=digest)
+    return replace(made, digest=digest)
 
 
 def _build_elsewhere(recipe: Recipe) -> BuildRecord:
     """Build into a registry that only the Docker client can log in to; its layers make a repetition quick."""
-    engine = ensure_engine(install=recipe.install, why=f"building the {recipe.where}")
-    if recipe.base is not None:
-        recipe = _on_its_base(recipe, engine=engine, registry=ensure_registry(install=recipe.install))
-    key = recipe.key
-    target = f"{recipe.repository}:build-{key[:16]}"
-    digest = build_and_push(recipe, engine=engine, target=target)
-    if not is_digest(digest):
-        what = f"{target} was pushed, but its registry reported no digest"
+    made, tag = _make(recipe, repository=recipe.repository, registry=None)
+    if not is_digest(made.digest):
+        what = f"{recipe.repository}:{tag} was pushed, but its registry reported no digest"
         fix = "check that registry, then run the command again"
         raise EnvironmentFault(Fault(what=what, where=recipe.where, fix=fix))
-    return BuildRecord(key=key, digest=digest)
+    return made
 
 
-def _on_its_base(recipe: Recipe, *, engine: Engine, registry: Registry) -> Recipe:
+def _make(recipe: Recipe, *, repository: str, registry: Registry | None) -> tuple[BuildRecord, str]:
+    """Build and push; the key and the digest as the push reported it, and the tag."""
+    builder = builder_for(recipe)
+    if builder is None:
+        engine = ensure_engine(install=recipe.install, why=f"building the {recipe.where}")
+        recipe = replace(recipe, options=replace(recipe.options, builder="engine"))
+        recipe = _on_its_base(recipe, engine=engine, registry=registry)
+    key = recipe.key
+    tag = f"build-{key[:16]}"
+    target = f"{repository}:{tag}"
+    if builder is None:
+        return BuildRecord(key=key, digest=build_and_push(recipe, engine=engine, target=target)), tag
+    return BuildRecord(key=key, digest=build_by(builder, recipe, target=target)), tag
+
+
+def _on_its_base(recipe: Recipe, *, engine: Engine, registry: Registry | None) -> Recipe:
     if recipe.base is None:
         return recipe
+    registry = registry or ensure_registry(install=recipe.install)
     base = ensure_base(recipe.base, engine=engine, registry=registry, install=recipe.install)
     return recipe.with_base(base.ref)

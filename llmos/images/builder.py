@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import json
-import re
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from llmos.console import step
 from llmos.images import host
+from llmos.images.build_faults import build_fault, failing_step
+from llmos.images.buildx import Builder
 from llmos.images.engine import Engine
 from llmos.images.recipe import Recipe
-from planner.faults import EnvironmentFault, Fault, UserFault
+from planner.faults import EnvironmentFault, Fault
 
-__all__ = ["build_and_push", "failing_step"]
+__all__ = ["build_and_push", "build_by", "failing_step"]
 
 _ENV = {
     "DOCKER_BUILDKIT": "1",
-    # A provenance record holds the time of the build, so that no two builds would have the same digest.
+    # A provenance record holds the time of the build, so that no two builds would have the same digest. Where one is
+    # wanted, the stack file says so, and it is asked for by a build argument.
     "BUILDX_NO_DEFAULT_ATTESTATIONS": "1",
 }
 
 
 def build_and_push(recipe: Recipe, *, engine: Engine, target: str) -> str:
-    """Build the recipe and push it as ``target``; return the digest the push reported ("" when it reported none).
+    """Build the recipe with the engine's own BuildKit and push it as ``target``; return the digest the push reported
+    ("" when it reported none).
 
     Raises:
         UserFault: a step of the build failed; quotes it.
@@ -34,50 +39,74 @@ def build_and_push(recipe: Recipe, *, engine: Engine, target: str) -> str:
         what = f"this Docker client builds for one platform at a time, not for {', '.join(recipe.platforms)}"
         fix = "install the buildx plugin (package `docker-buildx`), or name one platform"
         raise EnvironmentFault(Fault(what=what, where=recipe.where, fix=fix))
-    with tempfile.TemporaryDirectory(prefix="llmos-build-") as name:
-        folder = Path(name)
-        command = _command(recipe, folder=folder, buildx=engine.buildx)
-        with step(f"building the {recipe.where} from {recipe.context}"):
-            done = engine.docker([*command, "--tag", target, recipe.context], where=recipe.where, env=_ENV, check=False)
+    tags = _tags(recipe, target)
+    with _inputs(recipe) as (folder, arguments):
+        command = ["buildx", "build"] if engine.buildx else ["build"]
+        command += ["--network=host", *arguments, *_inline_cache(recipe, buildx=engine.buildx)]
+        metadata = folder / "metadata.json"
+        if engine.buildx:
+            command += ["--push", f"--metadata-file={metadata}"] if several else ["--load"]
+        done = engine.docker([*command, *tags, recipe.context], where=recipe.where, env=_ENV, check=False)
         if done.returncode != 0:
-            raise _failure(recipe, done.stderr)
+            raise _fault(recipe, done.stderr)
         if several:
-            return json.loads((folder / "metadata.json").read_text(encoding="utf-8")).get("containerimage.digest", "")
+            return _digest(metadata)
     fix = "log in to that registry (`docker login`), or check that you may push to it"
     with step(f"pushing the {recipe.where}"):
-        engine.docker(["push", "--quiet", target], where=recipe.where, fix=fix)
+        for tag in tags:
+            engine.docker(["push", "--quiet", tag.removeprefix("--tag=")], where=recipe.where, fix=fix)
     return _pushed_digest(engine, target)
 
 
-def failing_step(said: str) -> tuple[str, list[str]] | None:
-    """The step at which a build failed and the last it said; None when it failed before any step ran.
+def build_by(builder: Builder, recipe: Recipe, *, target: str) -> str:
+    """The same with a builder outside the engine, which pushes by itself.
 
-    Reads BuildKit's plain progress, where ``#5 [2/2] RUN make`` opens step 5, ``#5 0.31 …`` is a line that it printed
-    after 0.31 s, and ``#5 ERROR: …`` is its end.
+    Raises:
+        As ``build_and_push``.
     """
-    failed = re.search(r"^#(\d+) ERROR: (.+)$", said, re.MULTILINE)
-    if failed is None:
-        # The prefixes pile up, "failed to solve: … failed to create LLB definition: …"; the end says what is wrong.
-        solved = re.search(r"^(?:ERROR: )?.*failed to (?:solve|build|create LLB)[^:]*: (.+)$", said, re.MULTILINE)
-        return ("reading the Dockerfile", [solved[1]]) if solved else None
-    number, error = failed.groups()
-    title = re.search(rf"^#{number} (?!sha256:|ERROR: |[\d.]+ )(.+)$", said, re.MULTILINE)
-    printed = re.findall(rf"^#{number} [\d.]+ (.+)$", said, re.MULTILINE)
-    return title[1] if title else f"step {number}", [*printed[-8:], error]
+    options = recipe.options
+    with _inputs(recipe) as (folder, arguments):
+        metadata = folder / "metadata.json"
+        command = ["build", f"--builder={builder.name}", f"--metadata-file={metadata}", *arguments]
+        command += [f"--cache-from={one}" for one in options.cache_from]
+        command += [f"--cache-to={one}" for one in options.cache_to]
+        command += [f"--output={options.output}", *_tags(recipe, target), str(recipe.context)]
+        done = builder.buildx(command, env=_ENV)
+        if done.returncode != 0:
+            raise _fault(recipe, done.stderr)
+        return _digest(metadata)
 
 
-def _command(recipe: Recipe, *, folder: Path, buildx: bool) -> list[str]:
-    command = ["buildx", "build"] if buildx else ["build"]
-    command += ["--progress=plain", "--network=host", f"--file={recipe.dockerfile}"]
-    if recipe.platforms:
-        command += [f"--platform={','.join(recipe.platforms)}"]
+@contextmanager
+def _inputs(recipe: Recipe) -> Iterator[tuple[Path, list[str]]]:
+    """A folder for the length of the build, and the arguments that every way of building shares."""
+    with tempfile.TemporaryDirectory(prefix="llmos-build-") as name:
+        folder = Path(name)
+        arguments = ["--progress=plain", f"--file={recipe.dockerfile}"]
+        if recipe.platforms:
+            arguments += [f"--platform={','.join(recipe.platforms)}"]
+        arguments += [f"--build-arg={key}={value}" for key, value in sorted(recipe.build_args.items())]
+        # By name only: the client takes the value from the environment, where no list of processes shows it.
+        arguments += [f"--build-arg={key}" for key in host.proxy_names()]
+        arguments += [f"--secret=id={key},src={path}" for key, path in _secrets(recipe, folder).items()]
+        with step(f"building the {recipe.where} from {recipe.context}"):
+            yield folder, arguments
+
+
+def _tags(recipe: Recipe, target: str) -> list[str]:
+    """The tag of this build; with an inline cache also the one that the next build looks for it under."""
+    latest = [f"--tag={target.rpartition(':')[0]}:latest"] if recipe.options.inline else []
+    return [f"--tag={target}", *latest]
+
+
+def _inline_cache(recipe: Recipe, *, buildx: bool) -> list[str]:
+    """The one cache that the engine's own BuildKit can keep. Clients before buildx take it by other words."""
+    if not recipe.options.inline:
+        return []
+    sources = [f"--cache-from={one}" for one in recipe.options.cache_from]
     if buildx:
-        several = len(recipe.platforms) > 1
-        command += ["--push", f"--metadata-file={folder / 'metadata.json'}"] if several else ["--load"]
-    command += [f"--build-arg={name}={value}" for name, value in sorted(recipe.build_args.items())]
-    # By name only: the client takes the value from the environment, where no list of processes shows it.
-    command += [f"--build-arg={name}" for name in host.proxy_names()]
-    return command + [f"--secret=id={name},src={path}" for name, path in _secrets(recipe, folder).items()]
+        return [*sources, "--cache-to=type=inline"]
+    return [one.replace("type=registry,ref=", "") for one in sources] + ["--build-arg=BUILDKIT_INLINE_CACHE=1"]
 
 
 def _secrets(recipe: Recipe, folder: Path) -> dict[str, Path]:
@@ -91,23 +120,13 @@ def _secrets(recipe: Recipe, folder: Path) -> dict[str, Path]:
     return {**secrets, "pip": pip, **recipe.secrets}
 
 
-def _failure(recipe: Recipe, said: str) -> UserFault | EnvironmentFault:
-    if "Multi-platform build is not supported" in said:
-        what = f"this machine's builder cannot build for {', '.join(recipe.platforms)} at once"
-        fix = "`docker buildx create --use --driver-opt network=host` makes one that can; or name one platform"
-        return EnvironmentFault(Fault(what=what, where=recipe.where, fix=fix))
-    failed = failing_step(said)
-    if failed is None:
-        last = "\n    ".join(said.strip().splitlines()[-8:])
-        fix = "read what Docker says, remove the cause, then run the command again"
-        return EnvironmentFault(Fault(what=f"the build did not start:\n    {last}", where=recipe.where, fix=fix))
-    title, printed = failed
-    what = "\n    ".join([f"the build failed at `{title}`:", *printed])
-    if title.startswith(("[internal] load metadata for", "resolve image config for")):
-        fix = "name an image that this machine can pull; `ARG BASE_IMAGE=python:…` is provided even where it cannot"
-        return EnvironmentFault(Fault(what=what, where=recipe.where, fix=fix))
-    fix = f"correct {recipe.dockerfile}, or what this step needs, then run the command again"
-    return UserFault(Fault(what=what, where=recipe.where, fix=fix))
+def _fault(recipe: Recipe, said: str) -> Exception:
+    platforms = ", ".join(recipe.platforms)
+    return build_fault(said, where=recipe.where, dockerfile=str(recipe.dockerfile), platforms=platforms)
+
+
+def _digest(metadata: Path) -> str:
+    return json.loads(metadata.read_text(encoding="utf-8")).get("containerimage.digest", "")
 
 
 def _pushed_digest(engine: Engine, target: str) -> str:

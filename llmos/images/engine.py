@@ -17,7 +17,7 @@ from llmos.images import own_engine
 from llmos.process import run
 from planner.faults import EnvironmentFault, Fault
 
-__all__ = ["Engine", "check_engine", "ensure_engine", "find_engine", "missing_packages", "stop_engine"]
+__all__ = ["Engine", "check_engine", "ensure_engine", "find_engine", "missing_packages", "plugin_client", "stop_engine"]
 
 _WHERE = "Docker engine"
 _ANSWER_SECONDS = 15
@@ -125,6 +125,11 @@ def check_engine(*, install: bool, why: str) -> None:
 def missing_packages() -> list[str]:
     """Debian packages that starting an engine of our own takes and this machine lacks."""
     return [] if own_engine.program() and _clients() else ["docker.io"]
+
+
+def plugin_client() -> Path | None:
+    """A `docker` program with the buildx plugin, whether or not an engine answers it."""
+    return next((client for client, buildx in _clients() if buildx), None)
 
 
 def stop_engine() -> bool:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from llmos.images.context import context_key
+from llmos.images.options import BuildOptions
 from llmos.paths import cache_dir
 from planner.faults import Fault, UserFault
 
@@ -30,6 +31,7 @@ class Recipe:
     build_args: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, Path] = field(default_factory=dict)
     install: bool = True
+    options: BuildOptions = field(default_factory=BuildOptions)
 
     @property
     def where(self) -> str:
@@ -47,9 +49,11 @@ class Recipe:
 
     @property
     def base(self) -> str | None:
-        """The base image to provide: the default of ``ARG BASE_IMAGE``; none for a caller's own or other processors."""
+        """The base image to provide: the default of ``ARG BASE_IMAGE``; none for a caller's own, for other processors,
+        or for a builder outside the engine, which may not reach the local registry."""
         here = f"linux/{_ARCHITECTURES.get(platform.machine(), platform.machine())}"
-        if "BASE_IMAGE" in self.build_args or any(one != here for one in self.platforms):
+        own = self.options.builder != "engine" or "BASE_IMAGE" in self.build_args
+        if own or any(one != here for one in self.platforms):
             return None
         line = _BASE_LINE.search(self.dockerfile.read_text(encoding="utf-8"))
         return line[1] if line else None
