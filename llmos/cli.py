@@ -13,6 +13,7 @@ COMMANDS = {
     "preview": "show what up would do, which hardware was chosen and why, policies and cost",
     "destroy": "remove the stack",
     "status": "show what runs, where, since when, and how to reach it",
+    "logs": "show what the stack's applications and model servers write",
     "diff": "show how the stack differs from the cluster",
     "size": "choose hardware for models with hardware: auto, say why, and keep it in the lock",
     "promote": "make what one stack runs the release of another: the same digests, verified",

@@ -32,6 +32,15 @@ class Kube:
     kubeconfig: Path | None = None
     context: str | None = None
 
+    def command(self, *arguments: str) -> list[str]:
+        """The command line of kubectl for this cluster."""
+        command = [str(self.kubectl)]
+        if self.kubeconfig:
+            command += ["--kubeconfig", str(self.kubeconfig)]
+        if self.context:
+            command += ["--context", self.context]
+        return [*command, *arguments]
+
     def run(
         self,
         *arguments: str,
@@ -41,13 +50,8 @@ class Kube:
         env: Mapping[str, str] | None = None,
     ) -> subprocess.CompletedProcess[str]:
         """Run kubectl. Raises ``EnvironmentFault`` when it fails, with what it said."""
-        command: list[str | Path] = [self.kubectl]
-        if self.kubeconfig:
-            command += ["--kubeconfig", str(self.kubeconfig)]
-        if self.context:
-            command += ["--context", self.context]
         return run(
-            [*command, *arguments], stdin=stdin, check=check, timeout_seconds=timeout_seconds,
+            self.command(*arguments), stdin=stdin, check=check, timeout_seconds=timeout_seconds,
             env={**os.environ, **(env or {})}, where=f"cluster {self.context or self.kubeconfig or ''}".strip(),
             fix="see the message above; `python3 -m llmos doctor` tells what can be reached",
         )

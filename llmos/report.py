@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from llmos.cluster.contents import is_simulated
 from llmos.engines.base import EngineAction
 from llmos.kube import KubeObject
 from llmos.packs import Finding
@@ -123,13 +124,9 @@ def _place(pod: KubeObject, nodes: dict[str, KubeObject]) -> str:
         (c["resources"]["limits"]["nvidia.com/gpu"] for c in pod["spec"]["containers"]
          if "nvidia.com/gpu" in c.get("resources", {}).get("limits", {})), "",
     )  # fmt: skip
-    simulated = "llmagentos.dev/simulated" in labels or "kwok.x-k8s.io/node" in _annotations(nodes.get(name, {}))
-    details = ", ".join(filter(None, (kind, f"{gpus} GPU" if gpus else "", "simulated" if simulated else "")))
+    simulated = "simulated" if is_simulated(nodes.get(name, {})) else ""
+    details = ", ".join(filter(None, (kind, f"{gpus} GPU" if gpus else "", simulated)))
     return f"{name} ({details})" if details else name
-
-
-def _annotations(item: KubeObject) -> dict[str, str]:
-    return item.get("metadata", {}).get("annotations", {})
 
 
 def _since(pods: Sequence[KubeObject]) -> str:

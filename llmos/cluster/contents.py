@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from llmos.cluster.instance_types import ZONES
 from llmos.process import run
 
-__all__ = ["BASE_NODES", "SIMULATED_LABEL", "apply"]
+__all__ = ["BASE_NODES", "SIMULATED_LABEL", "apply", "is_simulated"]
 
 SIMULATED_LABEL = "llmagentos.dev/simulated"
 """Label of nodes that nothing runs on."""
@@ -28,6 +30,12 @@ _STORAGE_CLASS = {
     "reclaimPolicy": "Delete",
     "volumeBindingMode": "Immediate",
 }
+
+
+def is_simulated(node: Mapping[str, Any]) -> bool:
+    """Whether nothing runs on a node, as the API server describes it."""
+    metadata = node.get("metadata", {})
+    return SIMULATED_LABEL in metadata.get("labels", {}) or "kwok.x-k8s.io/node" in metadata.get("annotations", {})
 
 
 def apply(folder: Path, *, kubectl: Path, karpenter_crds: Path) -> None:

@@ -57,12 +57,18 @@ class Engine:
         check: bool = True,
     ) -> subprocess.CompletedProcess[str]:
         """Run ``docker ARGUMENTS`` against this engine; ``env`` is added to this process's environment."""
-        environment = {**os.environ, **(env or {})}
+        environment = {**self.environment, **(env or {})}
+        command = [self.client, *arguments]
+        return run(command, where=where, fix=fix, env=environment, timeout_seconds=timeout_seconds, check=check)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """This process's environment, for a client that talks to this engine."""
+        environment = dict(os.environ)
         if self.host is not None:
             environment["DOCKER_HOST"] = self.host
             environment.pop("DOCKER_CONTEXT", None)
-        command = [self.client, *arguments]
-        return run(command, where=where, fix=fix, env=environment, timeout_seconds=timeout_seconds, check=check)
+        return environment
 
 
 def find_engine() -> Engine | None:

@@ -22,7 +22,7 @@ from llmos.images.registry_client import DIRECT
 from llmos.paths import cache_dir
 from planner.faults import EnvironmentFault, Fault, UserFault
 
-__all__ = ["ensure_running", "remove", "remove_all", "running"]
+__all__ = ["ensure_running", "log_commands", "remove", "remove_all", "running"]
 
 _STACK_LABEL = "llmagentos.dev/stack"
 _APPLICATION_LABEL = "llmagentos.dev/application"
@@ -91,6 +91,17 @@ def running(stack: str) -> dict[str, str]:
     engine = find_engine() if _record(stack).is_file() else None
     found = _of_stack(engine, stack) if engine is not None else []
     return {one["Config"]["Labels"][_APPLICATION_LABEL]: _url(one) for one in found if one["State"]["Running"]}
+
+
+def log_commands(stack: str) -> dict[str, tuple[list[str], dict[str, str]]]:
+    """``docker logs`` of the stack's containers, as command and environment by application; starts nothing."""
+    engine = find_engine() if _record(stack).is_file() else None
+    found = _of_stack(engine, stack) if engine is not None else []
+    named = {one["Config"]["Labels"][_APPLICATION_LABEL]: one["Name"].lstrip("/") for one in found}
+    return {
+        application: ([str(engine.client), "logs", name], engine.environment)
+        for application, name in named.items() if engine is not None
+    }  # fmt: skip
 
 
 def remove(stack: str) -> list[str]:
