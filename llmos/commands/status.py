@@ -1,16 +1,19 @@
-"""``status``: what runs, where, since when, the last events, and how to reach it."""
+"""``status``: what runs, where, since when, how far what starts is, the last events, and how to reach it."""
 
 from __future__ import annotations
 
 import argparse
+import datetime as dt
+from collections.abc import Sequence
 
-from llmos.kube import Kube, KubeObject
-from llmos.session import add_stack_arguments, open_session
+from llmos.kube import KubeObject
+from llmos.loading import unready
+from llmos.session import Session, add_stack_arguments, open_session
 from llmos.state import show_state
 
 __all__ = ["add_arguments", "run"]
 
-_EVENTS = 8
+_EVENTS, _PODS = 8, 12
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,14 +31,25 @@ def run(args: argparse.Namespace) -> int:
         return 0
     print("Network policies: not enforced on simulated nodes" if session.simulated else "Network policies: as the "
           "cluster's network plugin enforces them")  # fmt: skip
-    for line in _events(session.kube, namespace):
+    events = sorted(session.kube.get("events", "-n", namespace), key=_when)
+    for line in (*_starting(session, events), *_events(events)):
         print(line)
     return 0
 
 
-def _events(kube: Kube, namespace: str) -> list[str]:
+def _starting(session: Session, events: Sequence[KubeObject]) -> list[str]:
+    """How far each pod is that does not serve yet."""
+    kube, plan = session.kube, session.stack.plan
+    assert kube is not None, "run has checked that the cluster answers"
+    pods = kube.get("pods", "-n", plan.namespace.name, "-l", f"app.kubernetes.io/instance={session.stack.name}")
+    found = unready(kube, pods, events, now=dt.datetime.now(dt.UTC))
+    lines = [f"  {name}: {progress}" for name, progress in sorted(found.items())]
+    more = [f"  and {len(lines) - _PODS} more"] if len(lines) > _PODS else []
+    return ["Not ready yet:", *lines[:_PODS], *more] if lines else []
+
+
+def _events(events: Sequence[KubeObject]) -> list[str]:
     """The newest warnings, or the newest events where nothing warns."""
-    events = sorted(kube.get("events", "-n", namespace), key=_when)
     warnings = [event for event in events if event.get("type") == "Warning"]
     shown = (warnings or events)[-_EVENTS:]
     title = "Last warnings:" if warnings else "Last events:"

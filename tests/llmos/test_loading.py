@@ -1,0 +1,156 @@
+"""How far a pod is on its way to serving, as `status` shows it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from llmos.cli import run
+from llmos.images import trial
+from llmos.loading import STAGES, progress_of, unready
+from tests.llmos.fake_kubectl import FakeKubectl, pod
+
+NOW = dt.datetime(2026, 11, 25, 12, 10, 0, tzinfo=dt.UTC)
+MADE, STARTED = "2026-11-25T12:00:00Z", "2026-11-25T12:07:55Z"
+# A start-up of the model server, line by line, with the stage and detail that each line means.
+LOG = [
+    ("INFO 11-25 12:07:58 [api_server.py:1200] vLLM API server version 0.28.0", "starting", ""),
+    ("INFO 11-25 12:08:05 [model_runner.py:295] Starting to load model Qwen/Qwen3-8B...", "downloading weights", ""),
+    ("INFO 11-25 12:08:40 [weight_utils.py:581] Time spent downloading weights for Qwen/Qwen3-8B: 34.9 seconds",
+     "loading weights", ""),
+    ("(EngineCore pid=41) \rLoading safetensors checkpoint shards:   0% Completed | 0/5 [00:00<?, ?it/s]\r"
+     "Loading safetensors checkpoint shards:  60% Completed | 3/5 [00:06<00:04,  2.10s/it]",
+     "loading weights", "3 of 5 parts"),
+    ("INFO 11-25 12:08:52 [default_loader.py:397] Loading weights took 10.93 seconds", "compiling", ""),
+    ("INFO 11-25 12:08:53 [gpu_model_runner.py:4879] Model loading took 15.27 GiB memory and 12.1 seconds",
+     "compiling", ""),
+    ("INFO 11-25 12:09:02 [backends.py:1148] Dynamo bytecode transform time: 8.52 s", "compiling", ""),
+    ("INFO 11-25 12:09:20 [backends.py:393] Compiling a graph for compile range (1, 8192) takes 15.65 s",
+     "compiling", ""),
+    ("INFO 11-25 12:09:21 [monitor.py:48] torch.compile took 24.17 s in total", "warming up", ""),
+    ("INFO 11-25 12:09:25 [kv_cache_utils.py:829] GPU KV cache size: 31,744 tokens", "warming up", "KV cache reserved"),
+    ("Capturing CUDA graphs (mixed prefill-decode, PIECEWISE):  57%|█████▋    | 29/51 [00:04<00:03,  6.9it/s]",
+     "warming up", "CUDA graphs 57 %"),
+    ("INFO 11-25 12:09:40 [gpu_model_runner.py:5993] Graph capturing finished in 14 secs, took 0.73 GiB",
+     "warming up", "CUDA graphs done"),
+    ("INFO 11-25 12:09:41 [api_server.py:1971] Starting vLLM API server 0 on http://0.0.0.0:8000", "answering", ""),
+]  # fmt: skip
+PROBE = {"httpGet": {"path": "/v1/models", "port": "http"}, "periodSeconds": 10, "failureThreshold": 120}
+
+
+def server(**status: Any) -> dict[str, Any]:
+    """A model server's pod that was made ten minutes ago."""
+    made = pod("chat-1", workload="chat")
+    made["metadata"]["creationTimestamp"] = MADE
+    made["spec"]["containers"] = [{"name": "server", "startupProbe": PROBE}]
+    made["status"] = {"phase": "Pending", **status}
+    return made
+
+
+def container(state: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {"name": "server", "state": state, "restartCount": 0, **more}
+
+
+RUNNING = container({"running": {"startedAt": STARTED}})
+
+
+def event(reason: str, message: str = "", *, at: str = STARTED, of: str = "chat-1") -> dict[str, Any]:
+    return {"reason": reason, "message": message, "lastTimestamp": at, "involvedObject": {"kind": "Pod", "name": of}}
+
+
+@pytest.mark.parametrize("lines", range(1, len(LOG) + 1), ids=lambda lines: LOG[lines - 1][0][-40:])
+def test_the_log_says_how_far_loading_is(lines: int) -> None:
+    log = "\n".join(line for line, _, _ in LOG[:lines]) + "\nINFO something that says nothing\n"
+    progress = progress_of(server(containerStatuses=[RUNNING]), log=log, now=NOW)
+    assert (progress.stage, progress.detail) == LOG[lines - 1][1:]
+    assert progress.elapsed_seconds == 125 and progress.limit_seconds == 1200
+
+
+def test_the_stages_come_in_their_order() -> None:
+    ranks = [STAGES.index(stage) for _, stage, _ in LOG]
+    assert ranks == sorted(ranks)
+
+
+def test_a_line_for_people() -> None:
+    text = str(progress_of(server(containerStatuses=[RUNNING]), log=LOG[3][0], now=NOW))
+    assert text == "loading weights (3 of 5 parts), 2 min 05 s of at most 20 min 00 s"
+    again = container({"running": {"startedAt": STARTED}}, restartCount=1)
+    assert str(progress_of(server(containerStatuses=[again]), now=NOW)).endswith("20 min 00 s, restarted once")
+    ready = server(conditions=[{"type": "Ready", "status": "True"}], containerStatuses=[RUNNING])
+    assert str(progress_of(ready, now=NOW)) == "ready"
+
+
+def test_before_the_container_runs() -> None:
+    unbound = server(conditions=[{"type": "PodScheduled", "status": "False", "message": "0/3 nodes: no GPU"}])
+    del unbound["spec"]["nodeName"]
+    assert str(progress_of(unbound, now=NOW)) == "waiting for a node (0/3 nodes: no GPU), 10 min 00 s"
+    nominated = [event("Nominated", "Pod should schedule on: nodeclaim/gpu-x1"), event("Nominated", of="other")]
+    assert progress_of(unbound, events=nominated, now=NOW).detail == "one is being made"
+
+    made = server(containerStatuses=[container({"waiting": {"reason": "ContainerCreating"}})])
+    pulling = event("Pulling", 'Pulling image "docker.io/vllm/vllm-openai@sha256:00"', at="2026-11-25T12:01:00Z")
+    assert str(progress_of(made, events=[pulling], now=NOW)) == (
+        "pulling the image (docker.io/vllm/vllm-openai), 10 min 00 s"
+    )
+    pulled = event("Pulled", at="2026-11-25T12:03:00Z")
+    assert progress_of(made, events=[pulling, pulled], now=NOW).stage == "starting"
+    loads = {"name": "download-weights", "state": {"running": {"startedAt": STARTED}}, "restartCount": 0}
+    waits = container({"waiting": {"reason": "PodInitializing"}})
+    initialising = server(initContainerStatuses=[loads], containerStatuses=[waits])
+    progress = progress_of(initialising, events=[pulling, pulled], now=NOW)
+    assert (progress.stage, progress.detail) == ("downloading weights", "container download-weights")
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        (container({"waiting": {"reason": "ImagePullBackOff", "message": "Back-off pulling image"}}),
+         "failing (ImagePullBackOff: Back-off pulling image)"),
+        (container({"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 40s"}}, restartCount=3,
+                   lastState={"terminated": {"exitCode": 1, "reason": "Error", "message": "CUDA out of memory"}}),
+         "failing (CrashLoopBackOff: server ended with 1 (Error): CUDA out of memory)"),
+        (container({"waiting": {"reason": "CreateContainerConfigError", "message": 'secret "hub" not found'}}),
+         'failing (CreateContainerConfigError: secret "hub" not found)'),
+    ],
+)  # fmt: skip
+def test_what_cannot_start_says_why(state: dict[str, Any], words: str) -> None:
+    assert str(progress_of(server(containerStatuses=[state]), now=NOW)).startswith(words)
+
+
+def test_only_pods_that_will_serve_are_listed(tmp_path: Path) -> None:
+    cluster = FakeKubectl(tmp_path / "cluster")
+    cluster.log("chat-1", LOG[3][0])
+    ready = server(conditions=[{"type": "Ready", "status": "True"}])
+    ready["metadata"]["name"] = "chat-2"
+    ended = server(phase="Succeeded")
+    ended["metadata"]["name"] = "chat-3"
+    leaving = server(containerStatuses=[RUNNING])
+    leaving["metadata"] |= {"name": "chat-4", "deletionTimestamp": MADE}
+    found = unready(cluster.kube, [server(containerStatuses=[RUNNING]), ready, ended, leaving], [], now=NOW)
+    assert {name: progress.stage for name, progress in found.items()} == {"chat-1": "loading weights"}
+    cluster.refuse("chat-1", "Internal error occurred: Authorization error")
+    found = unready(cluster.kube, [server(containerStatuses=[RUNNING])], [], now=NOW)
+    assert found["chat-1"].stage == "starting", "without a log the start-up probe still tells the time"
+
+
+def test_status_shows_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    cluster = FakeKubectl(tmp_path / "cluster")
+    path = tmp_path / "Pulumi.t.yaml"
+    raw = {"target": "local", "namespace": {"name": "space"},
+           "applications": {"web": {"image": {"ref": "example.com/web@sha256:" + "1" * 64}}}}  # fmt: skip
+    path.write_text(yaml.safe_dump({"config": {"llmagentos:stack": raw}}), encoding="utf-8")
+    monkeypatch.setattr("llmos.session._local", lambda **_: cluster.kube)
+    monkeypatch.setattr(trial, "running", lambda stack: {})
+    deployment = {"metadata": {"name": "chat"}, "spec": {"replicas": 1}, "status": {}}
+    cluster.answer("deployments", [deployment])
+    cluster.answer("pods", [server(containerStatuses=[RUNNING])])
+    cluster.answer("events", [event("Pulled") | {"metadata": {"creationTimestamp": MADE}}])
+    cluster.log("chat-1", LOG[6][0])
+    assert run(["status", "--file", str(path), "--engine", "kubectl"]) == 0
+    said = capsys.readouterr().out
+    assert "Not ready yet:\n  chat-1: compiling, " in said and "of at most 20 min 00 s" in said
+    assert "Last events:" in said
