@@ -191,7 +191,7 @@ class LlmStack(Component):
     def _pull_secret(self, image: str) -> str:
         """The registry's Secret, for images that come from it."""
         found = self._plan.image(image)
-        own = bool(found.build) or found.ref.startswith(f"{self._plan.registry.server}/")
+        own = bool(found.build) or found.awaited or found.ref.startswith(f"{self._plan.registry.server}/")
         return self._registry.pull_secret if own else ""
 
 
