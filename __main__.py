@@ -9,17 +9,18 @@ import pulumi
 from components.stack import LlmStack, LlmStackArgs, Machine
 from planner.faults import LlmosError, UserFault
 from planner.lock import parse_lock
-from planner.machine import commit_epochs, local_kubeconfig, local_registry, locks_dir
+from planner.machine import commit_epochs, local_kubeconfig, local_registry, locks_dir, stack_folder
 from planner.plan import awaited, make_plan
 from planner.settings import parse
 
-stack = pulumi.get_stack()
-lock_file = locks_dir(Path(__file__).parent) / f"{stack}.json"
+stack, project = pulumi.get_stack(), Path(__file__).parent
+lock_file = locks_dir(project) / f"{stack}.json"
 ca_file = os.environ.get("LLMOS_CA_BUNDLE", "")
 try:
     settings = parse(pulumi.Config("llmagentos").require_object("stack"), where=f"Pulumi.{stack}.yaml")
     lock = json.loads(lock_file.read_text(encoding="utf-8")) if lock_file.exists() else {}
-    plan = make_plan(settings, stack=stack, lock=parse_lock(lock, where=f"locks/{stack}.json"))
+    lock = parse_lock(lock, where=f"locks/{stack}.json")
+    plan = make_plan(settings, stack=stack, lock=lock, folder=stack_folder(project))
     if not pulumi.runtime.is_dry_run() and (missing := awaited(plan)):
         raise UserFault(missing)
 except LlmosError as error:
@@ -34,7 +35,7 @@ machine = Machine(
     ca_bundle=Path(ca_file).read_text(encoding="utf-8") if ca_file else "",
     pip_config=os.environ.get("LLMOS_PIP_CONFIG", ""),
     source_commit=os.environ.get("LLMOS_SOURCE_COMMIT", ""),
-    commit_epochs=commit_epochs(committed, project=Path(__file__).parent),
+    commit_epochs=commit_epochs(committed, project=project),
 )
 llm_stack = LlmStack("llm-stack", LlmStackArgs(plan=plan, machine=machine))
 for name, value in llm_stack.summary.items():

@@ -1,4 +1,4 @@
-"""The KEDA ScaledObject of a model server.
+"""The KEDA ScaledObject of a model server, or of an application with a schedule.
 
 What its fields do was read in KEDA's source (2026-08): an empty result of a query counts as 0 unless
 ``ignoreNullValues`` is false, and then as an error; the HPA takes the largest of all metrics; ``fallback`` (with a
@@ -8,11 +8,12 @@ workload that is at zero.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from planner.plan import GatewayPlan
+from planner.plan import GatewayPlan, ScheduledMinimum
 
-__all__ = ["ANNOTATIONS", "scaled_object_spec"]
+__all__ = ["ANNOTATIONS", "application_spec", "scaled_object_spec"]
 
 # KEDA makes the HPA. It takes over one of that name that exists already, instead of refusing to start beside it.
 ANNOTATIONS = {"scaledobject.keda.sh/transfer-hpa-ownership": "true"}
@@ -35,8 +36,9 @@ def scaled_object_spec(
     behavior: dict[str, Any],
     start_seconds: int,
     gateway: GatewayPlan | None,
+    schedule: Sequence[ScheduledMinimum] = (),
 ) -> dict[str, Any]:
-    """Spec that scales on vLLM's queue and KV cache, and on the gateway's queue where there is one.
+    """Spec that scales on vLLM's queue and KV cache, on the gateway's queue where there is one, and by the clock.
 
     Args:
         target: the workload, as ``scaleTargetRef`` wants it.
@@ -47,6 +49,7 @@ def scaled_object_spec(
         behavior: of the HPA that KEDA makes.
         start_seconds: how long a replica takes to serve; without requests one is kept as long before the last goes.
         gateway: with a queue of its own it is asked as well, and alone decides on the first replica.
+        schedule: minima by hour of the week, above the least.
     """
     least, most = replicas
     # By the model's name and not by the pods': a pattern for the pods of `chat` also fits those of `chat-large`.
@@ -61,6 +64,7 @@ def scaled_object_spec(
         triggers.append(
             _trigger(prometheus_url, gateway.queue_query, gateway.queue_per_replica, ignore_null=False)
         )
+    triggers += _cron(schedule)
     return {
         "scaleTargetRef": target,
         "minReplicaCount": least,
@@ -73,6 +77,40 @@ def scaled_object_spec(
         },
         "triggers": triggers,
     }
+
+
+def application_spec(
+    *,
+    target: dict[str, str],
+    replicas: tuple[int, int],
+    cpu_percent: int,
+    behavior: dict[str, Any],
+    schedule: Sequence[ScheduledMinimum],
+) -> dict[str, Any]:
+    """Spec of an application that is scaled on CPU, and has minima by hour of the week: an HPA cannot read a clock, and
+    KEDA writes the HPA that can."""
+    least, most = replicas
+    cpu = {"type": "cpu", "metricType": "Utilization", "metadata": {"value": str(cpu_percent)}}
+    return {
+        "scaleTargetRef": target,
+        "minReplicaCount": least,
+        "maxReplicaCount": most,
+        "advanced": {"horizontalPodAutoscalerConfig": {"name": target["name"], "behavior": behavior}},
+        "triggers": [cpu, *_cron(schedule)],
+    }
+
+
+def _cron(schedule: Sequence[ScheduledMinimum]) -> list[dict[str, Any]]:
+    return [
+        {
+            "type": "cron",
+            "name": f"schedule-{number}",
+            "metadata": {
+                "timezone": "UTC", "start": window.start, "end": window.end, "desiredReplicas": str(window.replicas),
+            },
+        }
+        for number, window in enumerate(schedule, start=1)
+    ]
 
 
 def _trigger(url: str, query: str, threshold: float, *, ignore_null: bool) -> dict[str, Any]:

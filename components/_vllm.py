@@ -26,6 +26,7 @@ def arguments(model: ModelPlan) -> list[Any]:
         f"--max-model-len={model.context_tokens}",
         f"--max-num-seqs={model.max_sequences}",
         f"--tensor-parallel-size={model.tensor_parallel}",
+        *([f"--pipeline-parallel-size={model.pipeline_parallel}"] if model.pipeline_parallel > 1 else []),
         # Safetensors cannot carry code, pickled checkpoints can.
         "--load-format=safetensors",
         f"--download-dir={_WEIGHTS}",

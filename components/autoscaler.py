@@ -11,7 +11,7 @@ from pulumi_kubernetes.apiextensions import CustomResource
 
 from components import _keda
 from components._base import Component, Identity, meta
-from planner.plan import GatewayPlan
+from planner.plan import GatewayPlan, ScheduledMinimum
 
 __all__ = ["Autoscaler", "AutoscalerArgs"]
 
@@ -28,6 +28,7 @@ class AutoscalerArgs:
         prometheus_url: where vLLM's metrics are found, for KEDA; empty for none.
         gateway: the gateway in front of a model; None for none.
         start_seconds: how long a new replica takes to serve; scaling down waits as long, so that it does not flap.
+        schedule: minima by hour of the week, which KEDA keeps; with ``cpu_percent``, ``None`` makes a plain HPA.
     """
 
     identity: Identity
@@ -38,6 +39,7 @@ class AutoscalerArgs:
     prometheus_url: str = ""
     gateway: GatewayPlan | None = None
     start_seconds: int = 60
+    schedule: tuple[ScheduledMinimum, ...] | None = None
 
 
 class Autoscaler(Component):
@@ -59,29 +61,20 @@ class Autoscaler(Component):
             spec={"maxUnavailable": 1, "selector": {"matchLabels": identity.selector(workload)}},
             opts=self.child(),
         )
-        if args.cpu_percent:
+        if args.cpu_percent and args.schedule is None:
             k8s.autoscaling.v2.HorizontalPodAutoscaler(
                 workload,
                 metadata=meta(identity, workload, "autoscaler"),
                 spec=_hpa_spec(args),
                 opts=self.child(),
             )
-        elif args.prometheus_url:
+        elif args.cpu_percent or args.prometheus_url:
             CustomResource(
                 f"{workload}-scaled",
                 api_version="keda.sh/v1alpha1",
                 kind="ScaledObject",
                 metadata=meta(identity, workload, "autoscaler", annotations=_keda.ANNOTATIONS),
-                spec=_keda.scaled_object_spec(
-                    target=_target(args),
-                    namespace=identity.namespace,
-                    model=workload,
-                    replicas=(args.replicas_min, args.replicas_max),
-                    prometheus_url=args.prometheus_url,
-                    behavior=_behavior(args),
-                    start_seconds=args.start_seconds,
-                    gateway=args.gateway,
-                ),
+                spec=_keda_spec(args),
                 opts=self.child(),
             )
         self.maximum = args.replicas_max
@@ -90,6 +83,26 @@ class Autoscaler(Component):
 
 def _target(args: AutoscalerArgs) -> dict[str, str]:
     return {"apiVersion": "apps/v1", "kind": "Deployment", "name": args.workload}
+
+
+def _keda_spec(args: AutoscalerArgs) -> dict[str, Any]:
+    replicas, schedule = (args.replicas_min, args.replicas_max), args.schedule or ()
+    if args.cpu_percent:
+        return _keda.application_spec(
+            target=_target(args), replicas=replicas, cpu_percent=args.cpu_percent, behavior=_behavior(args),
+            schedule=schedule,
+        )
+    return _keda.scaled_object_spec(
+        target=_target(args),
+        namespace=args.identity.namespace,
+        model=args.workload,
+        replicas=replicas,
+        prometheus_url=args.prometheus_url,
+        behavior=_behavior(args),
+        start_seconds=args.start_seconds,
+        gateway=args.gateway,
+        schedule=schedule,
+    )
 
 
 def _hpa_spec(args: AutoscalerArgs) -> dict[str, Any]:

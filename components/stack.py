@@ -152,7 +152,7 @@ class LlmStack(Component):
                 identity=self._identity, workload=model.name,
                 replicas_min=model.replicas_min, replicas_max=model.replicas_max,
                 prometheus_url=self._plan.prometheus_url if model.autoscaling == "keda" else "",
-                gateway=model.gateway, start_seconds=model.load_timeout_seconds,
+                gateway=model.gateway, start_seconds=model.load_timeout_seconds, schedule=model.schedule,
             ),
             self.child(depends_on=[self._namespace]),
         )
@@ -175,7 +175,7 @@ class LlmStack(Component):
             f"{plan.name}-scaling",
             AutoscalerArgs(
                 identity=self._identity, workload=plan.name, replicas_min=plan.replicas_min,
-                replicas_max=plan.replicas_max, cpu_percent=plan.autoscale_cpu_percent,
+                replicas_max=plan.replicas_max, cpu_percent=plan.autoscale_cpu_percent, schedule=plan.schedule,
             ),
             self.child(depends_on=[self._namespace]),
         )
@@ -191,7 +191,7 @@ class LlmStack(Component):
     def _pull_secret(self, image: str) -> str:
         """The registry's Secret, for images that come from it."""
         found = self._plan.image(image)
-        own = bool(found.build) or found.awaited or found.ref.startswith(f"{self._plan.registry.server}/")
+        own = bool(found.build) or found.ref.startswith(f"{self._plan.registry.server}/")
         return self._registry.pull_secret if own else ""
 
 

@@ -9,7 +9,7 @@ from rich import box
 from rich.table import Table
 
 from llmos.report import console, money
-from planner.sizing import SizedModel, Sizing
+from planner.sizing import SizedModel, SizedNode, SizedSchedule, Sizing
 from planner.sizing.compare import SizingChange
 
 __all__ = ["changes_markdown", "markdown", "print_changes", "print_sizing"]
@@ -19,16 +19,30 @@ def print_sizing(sizing: Sizing, *, today: dt.date) -> None:
     """Per model: what was chosen, why, the next best, what was rejected, and how old the price is."""
     screen = console()
     for name, model in sizing.models.items():
-        table = Table(
-            title=f"models.{name}", title_justify="left", title_style="bold", box=box.SIMPLE, show_header=False,
-            pad_edge=False,
-        )
-        table.add_column(style="dim", no_wrap=True)
-        table.add_column(overflow="fold")
+        table = _pairs(f"models.{name}")
         for label, text in _rows(model, today=today):
             table.add_row(label, text)
         screen.print(table)
+    for name, schedule in sizing.schedules.items():
+        table = _pairs(name)
+        for label, text in _schedule_rows(schedule):
+            table.add_row(label, text)
+        screen.print(table)
+    if sizing.nodes:
+        table = Table("nodes", "type", "got as", "on each", "GPUs", "vCPU", "GiB", box=box.SIMPLE_HEAD, pad_edge=False)
+        for node in sizing.nodes:
+            table.add_row(*_node_cells(node))
+        screen.print(table)
     screen.print(f"Cost {money(sizing.usd_per_month)} per month, list prices ({sizing.solver})")
+
+
+def _pairs(title: str) -> Table:
+    table = Table(
+        title=title, title_justify="left", title_style="bold", box=box.SIMPLE, show_header=False, pad_edge=False
+    )
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    return table
 
 
 def print_changes(changes: Sequence[SizingChange], after: Sizing) -> None:
@@ -54,6 +68,18 @@ def markdown(sizing: Sizing) -> str:
         if model.rejected:
             lines += ["", f"Rejected for {name}:", ""]
             lines += [f"- {item.option}: {item.reason}" for item in model.rejected]
+    for name, schedule in sizing.schedules.items():
+        lines += ["", f"Minimum replicas of {name} (UTC), kept by {schedule.kept_by}:", ""]
+        lines += ["| days | hours | replicas |", "|---|---|---|"]
+        lines += [f"| {w.days} | {w.hours} | {w.replicas} |" for w in schedule.windows]
+        lines += [f"| otherwise | | {schedule.otherwise} |", ""]
+        lines += [f"- {text}" for _, text in _schedule_rows(schedule)[1:] if text]
+    if sizing.nodes:
+        lines += ["", "| nodes | type | got as | on each | GPUs | vCPU | GiB |", "|---|---|---|---|---|---|---|"]
+        lines += [f"| {' | '.join(_node_cells(node))} |" for node in sizing.nodes]
+    if sizing.unusable:
+        lines += ["", "Not looked at:", ""]
+        lines += [f"- {item.option}: {item.reason}" for item in sizing.unusable]
     return "\n".join(lines)
 
 
@@ -66,7 +92,10 @@ def changes_markdown(changes: Sequence[SizingChange]) -> str:
 
 
 def _rows(model: SizedModel, *, today: dt.date) -> list[tuple[str, str]]:
-    age = (today - dt.date.fromisoformat(model.price_date)).days
+    source = "no price is known"
+    if model.price_date:
+        age = (today - dt.date.fromisoformat(model.price_date)).days
+        source = f"{model.price_source}, {model.price_date} ({age} days old)"
     speed = (
         f"{model.requests_per_second:.2f} requests/s for a replica at TTFT {model.ttft_ms:.0f} ms and TPOT "
         f"{model.tpot_ms:.0f} ms ({model.certainty})"
@@ -76,10 +105,37 @@ def _rows(model: SizedModel, *, today: dt.date) -> list[tuple[str, str]]:
         ("may stand in", ", ".join(model.fallbacks) or "no other type is equivalent within the budget"),
         ("sustains", speed),
         ("because", model.binding),
-        ("cost", f"{money(model.usd_per_month)} per month; {model.price_source}, {model.price_date} ({age} days old)"),
+        ("cost", f"{money(model.usd_per_month)} per month; {source}"),
         ("next best", model.runner_up or "none"),
     ]
     return rows + [("rejected", f"{item.option}: {item.reason}") for item in model.rejected]
+
+
+def _schedule_rows(schedule: SizedSchedule) -> list[tuple[str, str]]:
+    """The first row holds the windows."""
+    windows = [f"{window.days} {window.hours}  {window.replicas}" for window in schedule.windows]
+    rows = [
+        ("minimum", "; ".join([*windows, f"otherwise {schedule.otherwise}"]) + " replicas (UTC)"),
+        ("kept by", schedule.kept_by),
+        (
+            "because",
+            f"the {schedule.quantile:.0%} quantile of the forecast is {schedule.requests_per_second:.4g} requests/s at "
+            f"the highest, and a replica serves {schedule.requests_per_second_per_replica:.4g} ({schedule.history})",
+        ),
+    ]
+    return rows + [("backtest", text) for text in schedule.accuracy] + [("mind", text) for text in schedule.warnings]
+
+
+def _node_cells(node: SizedNode) -> tuple[str, ...]:
+    return (
+        str(node.count),
+        node.instance_type,
+        f"{node.purchase}, {node.zone}" if node.zone else node.purchase,
+        ", ".join(f"{count} x {name}" for name, count in node.pods.items()),
+        f"{node.gpus_used}/{node.gpus}",
+        f"{node.vcpu_used:g}/{node.vcpu:g}",
+        f"{node.memory_gib_used:g}/{node.memory_gib:g}",
+    )
 
 
 def _cells(change: SizingChange) -> tuple[str, str, str, str]:

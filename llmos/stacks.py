@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ import yaml
 from llmos.paths import PROJECT_ROOT
 from planner.faults import Fault, UserFault, nearest
 from planner.lock import Lock, parse_lock
-from planner.machine import locks_dir
+from planner.machine import STACK_FOLDER, locks_dir
 from planner.plan import Plan, make_plan
 from planner.settings import StackSettings, parse
 
@@ -66,8 +67,15 @@ def load_stack(name: str, *, file: Path | None = None) -> Stack:
     settings = parse(raw, where=path.name)
     lock = parse_lock(read_lock(lock_path(name)), where=f"locks/{name}.json")
     _require_builds(settings, where=path.name)
-    plan = make_plan(settings, stack=name, lock=lock, stack_file=path.name)
+    _tell_folder(path)
+    plan = make_plan(settings, stack=name, lock=lock, stack_file=path.name, folder=path.parent)
     return Stack(name=name, file=path, raw=raw, settings=settings, lock=lock, plan=plan)
+
+
+def _tell_folder(path: Path) -> None:
+    """The program runs in the project's folder, here or in the Pulumi CLI's process; what a stack file names is beside
+    the stack file."""
+    os.environ[STACK_FOLDER] = str(path.resolve().parent)
 
 
 def locate_stack(name: str, *, file: Path | None) -> tuple[str, Path]:

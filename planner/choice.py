@@ -6,7 +6,7 @@ Nothing is decided here: the table goes to ``planner.allocation``, which knows a
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from planner.catalogue import Catalogue, Gpu, InstanceType, ModelSpec, Precision
 from planner.choice_cpu import cpu_device, cpu_memory
@@ -19,6 +19,9 @@ from planner.throughput_slo import Sustained, sustained
 from planner.workload import Slo, Workload
 
 __all__ = ["Candidate", "Choice", "Constraints", "Rejected", "candidates"]
+
+_NODES_LOOKED_AT = 4
+"""More nodes for one replica are no answer to anybody who asks why a model does not fit."""
 
 
 def candidates(
@@ -75,24 +78,44 @@ def _on_instance(
     kv_bytes: float,
     sized: dict[tuple, _Sized],
 ) -> tuple[list[Candidate], list[Rejected]]:
-    """Every parallelism on one instance type; pipeline stages only after tensor parallelism alone did not fit."""
+    """Every parallelism on one instance type; several nodes only after one did not hold the model."""
     good: list[Candidate] = []
     bad: list[Rejected] = []
+    fits = False
+    setup = Setup(model=model, gpu=gpu, precision=precision, kv_bytes=kv_bytes)
+    gpus = max(1, instance.gpus)
     for tensor, pipeline in parallelisms(
-        model, gpus=max(1, instance.gpus), max_gpus=constraints.max_gpus, max_pipeline=constraints.max_pipeline_parallel
-    ):
-        if pipeline > 1 and good:
+        model, gpus=gpus, max_gpus=constraints.max_gpus, nvlink=gpu.interconnect == "nvlink",
+        max_nodes=constraints.max_nodes,
+    ):  # fmt: skip
+        if tensor * pipeline > gpus and fits:
             break
-        setup = Setup(
-            model=model, gpu=gpu, precision=precision, kv_bytes=kv_bytes,
-            tensor_parallel=tensor, pipeline_parallel=pipeline,
-        )  # fmt: skip
+        setup = replace(setup, tensor_parallel=tensor, pipeline_parallel=pipeline)
         key = (gpu.name, precision, kv_bytes, tensor, pipeline)
         if key not in sized:
             sized[key] = _size(setup, workload, slo, constraints)
+        fits = fits or sized[key].memory.fits
         verdict = _verdict(setup, sized[key], slo, instance)
         (good if isinstance(verdict, Candidate) else bad).append(verdict)
+    if not fits and instance.gpus and constraints.max_nodes == 1:
+        bad += _over_nodes(setup, constraints, instance)
     return good, bad
+
+
+def _over_nodes(setup: Setup, constraints: Constraints, instance: InstanceType) -> list[Rejected]:
+    """The fewest nodes of that type that would hold one replica, and why it is not offered."""
+    for tensor, stages in parallelisms(
+        setup.model, gpus=instance.gpus, max_gpus=constraints.max_gpus, nvlink=True, max_nodes=_NODES_LOOKED_AT
+    ):
+        spread = replace(setup, tensor_parallel=tensor, pipeline_parallel=stages)
+        if tensor * stages > instance.gpus and _memory(spread, constraints).fits:
+            option = option_name(instance.name, setup.precision or setup.model.precision, tensor, stages, 2)
+            reason = (
+                f"one replica would span {stages} nodes; it is deployed as one pod, and a pod is on one node "
+                "(docs/decisions/sizing-one-node.md)"
+            )
+            return [Rejected(option=option, constraint="one node", reason=reason)]
+    return []
 
 
 def _size(setup: Setup, workload: Workload, slo: Slo, constraints: Constraints) -> _Sized:
@@ -138,7 +161,7 @@ def _verdict(setup: Setup, sized: _Sized, slo: Slo, instance: InstanceType) -> C
         engine=_engine(setup.gpu),
         gpu=instance.gpu or "",
         gpus=gpus,
-        nodes=math.ceil(share),
+        nodes=max(1, math.ceil(share)),
         tensor_parallel=setup.tensor_parallel,
         pipeline_parallel=setup.pipeline_parallel,
         precision=precision,

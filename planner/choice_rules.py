@@ -22,7 +22,10 @@ def hardware_reason(instance: InstanceType, gpu: Gpu | None, *, min_memory_gib: 
     if not instance.supported:
         return instance.unsupported_reason
     if gpu is None:
-        return "it has no GPU, and vLLM is run on GPUs"
+        return (
+            "it has no GPU: the vLLM image is built for CUDA, and llama.cpp, which runs on CPUs, needs the model as a "
+            "GGUF file, which the hub's checkpoints are not"
+        )
     if instance.memory_gib < min_memory_gib:
         return f"it has {instance.memory_gib:g} GiB of main memory, and a server needs {min_memory_gib:g}"
     return ""
@@ -55,20 +58,30 @@ def _capability_reason(precision: Precision, kv_bytes: float, gpu: Gpu) -> str:
     return ""
 
 
-def parallelisms(model: ModelSpec, *, gpus: int, max_gpus: int | None, max_pipeline: int) -> Iterator[tuple[int, int]]:
-    """(tensor, pipeline) degrees on nodes with that many GPUs, fewest stages first.
+def parallelisms(
+    model: ModelSpec, *, gpus: int, max_gpus: int | None, nvlink: bool, max_nodes: int
+) -> Iterator[tuple[int, int]]:
+    """(tensor, pipeline) degrees on nodes with that many GPUs: those of one node, fewest stages first, then those that
+    span nodes.
 
-    vLLM divides the query heads evenly, and the KV heads evenly or with whole copies (``QKVParallelLinear``). A stage
-    fills a node, because tensor parallelism across nodes is slow.
+    vLLM divides the query heads evenly, and the KV heads evenly or with whole copies (``QKVParallelLinear``). Stages
+    inside a node use GPUs that the heads do not divide by, and spare GPUs on PCIe the all-reduces of every layer. Over
+    several nodes a stage fills a node, because tensor parallelism across nodes is slow.
     """
-    most = max_gpus or gpus * max_pipeline
+    most = max_gpus or gpus * max_nodes
     degrees = [degree for degree in _DEGREES if degree <= gpus and _divides(model, degree)]
-    for degree in degrees:
-        if degree <= most:
-            yield degree, 1
-    for stages in range(2, max_pipeline + 1):
-        if stages * degrees[-1] <= most and stages <= model.layers:
-            yield degrees[-1], stages
+    inside = [(degree, 1) for degree in degrees]
+    for total in (degree for degree in _DEGREES if 1 < degree <= gpus):
+        tensors = [degree for degree in degrees if degree < total]
+        if nvlink or not tensors:
+            tensors = tensors[-1:] if total not in degrees else []
+        inside += [(tensor, total // tensor) for tensor in tensors if total // tensor <= model.layers]
+    for tensor, stages in sorted(inside, key=lambda pair: (pair[1], pair[0])):
+        if tensor * stages <= most:
+            yield tensor, stages
+    for nodes in range(2, max_nodes + 1):
+        if nodes * degrees[-1] <= most and nodes <= model.layers:
+            yield degrees[-1], nodes
 
 
 def _divides(model: ModelSpec, degree: int) -> bool:

@@ -21,7 +21,8 @@ class Constraints:
             default, because they cost answers' quality.
         fp8_cache: the KV cache may be kept in fp8, which also costs quality.
         max_gpus: of one replica.
-        max_pipeline_parallel: stages; more than one is only looked at where no node holds the model.
+        max_nodes: that one replica may span; more than one is only looked at where no node holds the model. 1 by
+            default: a replica is deployed as one pod.
         instance_types: the only ones allowed; every supported one of the catalogue by default.
         cpus: also look at CPU machines with llama.cpp. Off by default: it needs the model as a GGUF file.
         min_memory_gib: main memory that the server's pod needs beside what it loads.
@@ -32,7 +33,7 @@ class Constraints:
     quality_steps: tuple[Precision, ...] = ()
     fp8_cache: bool = False
     max_gpus: int | None = None
-    max_pipeline_parallel: int = 1
+    max_nodes: int = 1
     instance_types: tuple[str, ...] | None = None
     cpus: bool = False
     min_memory_gib: float = 6.0
@@ -48,7 +49,7 @@ class Candidate:
         engine: ``vllm`` on GPUs, ``llama.cpp`` on CPUs.
         gpu: kind of GPU; empty on CPUs.
         gpus: of the replica, over all stages.
-        nodes: that one replica spans (its pipeline stages, when a node holds one stage).
+        nodes: that one replica spans; more than one only where ``Constraints.max_nodes`` allows it.
         tensor_parallel: GPUs per stage.
         pipeline_parallel: stages.
         precision: of the weights.

@@ -8,7 +8,18 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-__all__ = ["cache_dir", "commit_epochs", "local_cluster", "local_kubeconfig", "local_registry", "locks_dir"]
+__all__ = [
+    "STACK_FOLDER",
+    "cache_dir",
+    "commit_epochs",
+    "local_cluster",
+    "local_kubeconfig",
+    "local_registry",
+    "locks_dir",
+    "stack_folder",
+]
+
+STACK_FOLDER = "LLMOS_STACK_FOLDER"
 
 
 def cache_dir() -> Path:
@@ -46,6 +57,12 @@ def locks_dir(project: Path) -> Path:
     """Folder of the stacks' locks, ``locks/`` of the project. ``LLMOS_LOCKS`` names another one: a release is judged
     there before it is written."""
     return Path(os.environ.get("LLMOS_LOCKS") or project / "locks")
+
+
+def stack_folder(project: Path) -> Path:
+    """Folder of the stack file, which the files it names are relative to: the project's, unless ``LLMOS_STACK_FOLDER``
+    says where the stack file was taken from (``--file`` of the command line)."""
+    return Path(os.environ.get(STACK_FOLDER) or project)
 
 
 def commit_epochs(folders: Iterable[str], *, project: Path) -> dict[str, int]:

@@ -47,13 +47,13 @@ def efficiencies_of(framework: str = "vllm") -> Efficiencies:
 def certainty(setup: Setup, *, framework: str = "vllm") -> Certainty:
     """Whether this engine was measured with this kind of model on this GPU, or only the roofline speaks for it.
 
-    Kinds: dense or mixture of experts. Latent and recurrent attention were measured nowhere.
+    Kinds: dense or mixture of experts. Latent and recurrent attention were measured nowhere, and no pipeline stages.
     """
     model = setup.model
     kind = "moe" if model.experts else "dense"
     measured = _constants()["calibration"]["measured"]
     known = model.attention in ("full", "sliding") and f"{framework} {setup.gpu.name} {kind}" in measured
-    return "measured family" if known else "roofline only"
+    return "measured family" if known and setup.pipeline_parallel == 1 else "roofline only"
 
 
 @cache

@@ -103,14 +103,16 @@ def decode_ms(setup: Setup, efficiencies: Efficiencies, *, sequences: Number, co
     )
     computing = _computing_ms(setup, efficiencies, tokens=sequences)
     fixed = (efficiencies.step_us + efficiencies.sequence_us * sequences) / 1e3
-    return np.maximum(reading, computing) + _layers_ms(setup, efficiencies, tokens=sequences) + fixed
+    between = _layers_ms(setup, efficiencies, tokens=sequences) + _stages_ms(setup, tokens=sequences)
+    return np.maximum(reading, computing) + between + fixed
 
 
 def prefill_ms(setup: Setup, efficiencies: Efficiencies, *, tokens: Number) -> Number:
     """One prompt of that many tokens alone."""
     reading = _reading_ms(setup, efficiencies, tokens=tokens)
     computing = _computing_ms(setup, efficiencies, tokens=tokens) + _attention_ms(setup, efficiencies, tokens=tokens)
-    return np.maximum(reading, computing) + _layers_ms(setup, efficiencies, tokens=tokens)
+    between = _layers_ms(setup, efficiencies, tokens=tokens) + _stages_ms(setup, tokens=tokens)
+    return np.maximum(reading, computing) + between
 
 
 def _reading_ms(setup: Setup, efficiencies: Efficiencies, *, tokens: Number) -> Number:
@@ -168,6 +170,16 @@ def _layers_ms(setup: Setup, efficiencies: Efficiencies, *, tokens: Number) -> N
         latency = efficiencies.all_reduce_us if nvlink else _PCIE_LATENCY_US
         per_layer += 2 * (latency + moved / (bandwidth if nvlink else bandwidth * _PCIE_SHARE))
     return model.layers * per_layer / 1e3
+
+
+def _stages_ms(setup: Setup, *, tokens: Number) -> Number:
+    """Hidden states handed from stage to stage, once each (GPipe, arXiv 1811.06965, section 2.3)."""
+    hops = setup.pipeline_parallel - 1
+    if not hops:
+        return 0.0
+    nvlink, bandwidth = setup.gpu.interconnect == "nvlink", setup.gpu.interconnect_gb_per_second * 1e3
+    moved = tokens * setup.model.hidden * _HALF
+    return hops * (_PCIE_LATENCY_US + moved / (bandwidth if nvlink else bandwidth * _PCIE_SHARE)) / 1e3
 
 
 def _peak(setup: Setup, efficiencies: Efficiencies) -> float:

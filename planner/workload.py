@@ -10,15 +10,17 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
-from statistics import NormalDist, fmean
+from statistics import fmean
 
-__all__ = ["Bucket", "Slo", "Workload"]
+from planner.lengths import Lengths
+
+__all__ = ["INPUT_SPREAD", "OUTPUT_SPREAD", "Bucket", "Slo", "Workload"]
 
 _INPUT_EDGES = (0.0, 0.5, 0.75, 0.9, 1.0)
 _OUTPUT_EDGES = (0.0, 0.75, 1.0)
 _TAIL = 0.9
-_INPUT_SPREAD = 1.0
-_OUTPUT_SPREAD = 0.85
+INPUT_SPREAD = 1.0
+OUTPUT_SPREAD = 0.85
 """Standard deviations of the logarithm of lengths where only means are known: a public one-hour trace of conversations
 (Azure LLM inference trace 2023, 19,366 requests) has 0.99 for prompts and 0.86 for answers."""
 
@@ -67,22 +69,38 @@ class Workload:
         prefix_share: float = 0.0,
     ) -> Workload:
         """Log-normal lengths around the means, cut at the longest sequence that is allowed."""
-        inputs = _lognormal_classes(input_tokens, _INPUT_SPREAD, _INPUT_EDGES)
-        outputs = _lognormal_classes(output_tokens, _OUTPUT_SPREAD, _OUTPUT_EDGES)
+        return cls.from_lengths(
+            requests_per_second=requests_per_second,
+            inputs=Lengths.from_mean(input_tokens, spread=INPUT_SPREAD),
+            outputs=Lengths.from_mean(output_tokens, spread=OUTPUT_SPREAD),
+            context_tokens=context_tokens,
+            prefix_share=prefix_share,
+        )
+
+    @classmethod
+    def from_lengths(
+        cls,
+        *,
+        requests_per_second: float,
+        inputs: Lengths,
+        outputs: Lengths,
+        context_tokens: float = math.inf,
+        prefix_share: float = 0.0,
+    ) -> Workload:
+        """Two distributions, taken as independent, cut at the longest sequence that is allowed."""
         buckets = tuple(
             Bucket(
                 input_tokens=min(tokens, context_tokens / 2),
                 output_tokens=min(answer, context_tokens / 2),
                 share=share * answer_share,
             )
-            for tokens, share in inputs
-            for answer, answer_share in outputs
+            for tokens, share in inputs.classes(_INPUT_EDGES)
+            for answer, answer_share in outputs.classes(_OUTPUT_EDGES)
         )
-        p90 = _median(input_tokens, _INPUT_SPREAD) * math.exp(_INPUT_SPREAD * NormalDist().inv_cdf(_TAIL))
         return cls(
             requests_per_second=requests_per_second,
             buckets=buckets,
-            input_tokens_p90=min(p90, context_tokens / 2),
+            input_tokens_p90=min(inputs.quantile(_TAIL), context_tokens / 2),
             prefix_share=prefix_share,
         )
 
@@ -120,19 +138,6 @@ class Workload:
             input_tokens_p90=ordered[min(len(ordered) - 1, math.ceil(_TAIL * len(ordered)) - 1)][0],
             prefix_share=prefix_share,
         )
-
-
-def _median(mean: float, spread: float) -> float:
-    return mean / math.exp(spread**2 / 2)
-
-
-def _lognormal_classes(mean: float, spread: float, edges: tuple[float, ...]) -> list[tuple[float, float]]:
-    """(mean, share) between quantiles; E[X; a < Z < b] = mean x (Phi(b - s) - Phi(a - s)) keeps the overall mean."""
-    normal = NormalDist()
-    below = [0.0 if edge == 0 else 1.0 if edge == 1 else normal.cdf(normal.inv_cdf(edge) - spread) for edge in edges]
-    shares = [right - left for left, right in pairwise(edges)]
-    parts = [right - left for left, right in pairwise(below)]
-    return [(max(1.0, mean * part / share), share) for part, share in zip(parts, shares, strict=True)]
 
 
 def _slices(ordered: list[tuple[float, float]], edges: tuple[float, ...]) -> list[list[tuple[float, float]]]:

@@ -59,6 +59,8 @@ def _mend(raw: dict[str, Any]) -> dict[str, Any]:
         if application.get("model") not in models:
             application.pop("model", None)
         application.pop("command", None)
+        if isinstance(application.get("replicas"), dict):
+            application["replicas"].pop("history", None)
         _order(application)
     for model in models.values():
         builtin = model["source"] == "builtin:tiny"
@@ -67,17 +69,32 @@ def _mend(raw: dict[str, Any]) -> dict[str, Any]:
             model.pop("hardware", None)
         elif not isinstance(model.get("hardware"), dict):
             model["hardware"] = {"instance_type": "g6.xlarge"}
-        for key in ("quality_steps", "autoscaling"):
+        for key in ("quality_steps", "autoscaling", "spread"):
             model.pop(key, None)
+        if isinstance(model.get("hardware"), dict):
+            model["hardware"].pop("pipeline_parallel", None)
+        if isinstance(model.get("traffic"), dict):
+            model["traffic"] = _traffic(model["traffic"])
         _order(model)
     raw["target"], raw["environment"] = ("local", "dev") if raw["target"] == "local" else ("kubernetes", "prod")
     raw["context"] = None if raw["target"] == "local" else "cluster"
     if not raw.get("registry"):
         raw["registry"] = {"server": "registry.example.com/team"}
     raw["gpu_pool"] = {"kind": "existing", "selector": {"gpu": "yes"}}
-    if raw.get("builds"):
-        raw["builds"] = {**raw["builds"], "builder": "remote", "address": "tcp://builder:1234", "sbom": True}
     return raw
+
+
+def _traffic(drawn: dict[str, Any]) -> dict[str, Any]:
+    """A load that is complete, in the forms that were drawn: a rate or a history, means or distributions."""
+    history = drawn.get("history")
+    made = {**drawn, "history": history, "requests_per_second": 2 if history is None else None}
+    for key in ("input_tokens", "output_tokens"):
+        drawn_lengths = drawn.get(key)
+        if isinstance(drawn_lengths, dict):
+            made[key] = {"mean": 80} if drawn_lengths.get("mean") else {"p50": 80, "p99": 200.5}
+        elif drawn_lengths is None:
+            made[key] = 80
+    return {key: value for key, value in made.items() if value is not None}
 
 
 def _order(owner: dict[str, Any]) -> None:
@@ -111,7 +128,8 @@ def _annotated(annotation: Any, metadata: Iterable[Any]) -> st.SearchStrategy[An
     sample = next((_SAMPLES[m.func] for m in limits if isinstance(m, AfterValidator) and m.func in _SAMPLES), None)
     if sample is not None:
         return sample
-    return _plain(annotation, _found(limits, "ge", "gt", "le"), _found(limits, "pattern", "max_length", "min_length"))
+    bounds = _found(limits, "ge", "gt", "le", "lt")
+    return _plain(annotation, bounds, _found(limits, "pattern", "max_length", "min_length"))
 
 
 def _found(limits: Iterable[Any], *keys: str) -> dict[str, Any]:
@@ -142,7 +160,9 @@ def _plain(annotation: Any, bounds: dict[str, Any], texts: dict[str, Any]) -> st
         low = bounds.get("ge", bounds.get("gt", 0) + (1 if "gt" in bounds else 0))
         return st.integers(low, bounds.get("le", low + 1000))
     if annotation is float:
-        return st.floats(0.5, bounds.get("le", 1e4)) | st.integers(1, int(bounds.get("le", 1e4)))
+        high = bounds.get("le", bounds.get("lt", 1e4))
+        drawn = st.floats(max(0.5, bounds.get("ge", 0.5)), high, exclude_max="lt" in bounds)
+        return drawn | st.integers(1, int(high)) if high > 1 else drawn
     if annotation is type(None):
         return st.none()
     if annotation is str and "pattern" in texts:

@@ -41,19 +41,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     form.add_argument("--json", action="store_true", help="one JSON document on standard output")
     form.add_argument("--markdown", action="store_true", help="Markdown on standard output, for a pull request")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw cost against load into FILE.png or FILE.svg")
+    parser.add_argument("--plot-fill", type=Path, metavar="FILE", help="draw how full each node is")
+    parser.add_argument(
+        "--plot-demand", type=Path, metavar="FILE", help="draw the forecast demand of histories, with quantiles"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     name, path = locate_stack(args.stack, file=args.file)
     raw = read_stack_file(path)
-    settings, sizing, catalogue = _size(raw, where=path.name)
-    if args.plot:
-        from llmos.plots import plot_costs
-
-        plot_costs(args.plot, settings, catalogue, stack=name, where=path.name)
-        note(f"wrote {args.plot}")
+    folder = path.parent
+    settings, sizing, catalogue = _size(raw, where=path.name, folder=folder)
+    _draw(args, settings, sizing, catalogue, stack=name, where=path.name, folder=folder)
     if args.what_if:
-        other = _size(_changed(raw, args.what_if), where=f"{path.name} with --what-if")[1]
+        other = _size(_changed(raw, args.what_if), where=f"{path.name} with --what-if", folder=folder)[1]
         _print(args, name, other, compare(sizing, other))
         return 0
     if args.compare:
@@ -70,17 +71,37 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _size(raw: Mapping[str, Any], *, where: str) -> tuple[StackSettings, Sizing, Catalogue]:
+def _draw(
+    args: argparse.Namespace, settings: StackSettings, sizing: Sizing, catalogue: Catalogue, *, stack: str, where: str,
+    folder: Path,
+) -> None:  # fmt: skip
+    """The pictures that were asked for."""
+    if not (args.plot or args.plot_fill or args.plot_demand):
+        return
+    from llmos import plots
+
+    if args.plot:
+        plots.plot_costs(args.plot, settings, catalogue, stack=stack, where=where, folder=folder)
+    if args.plot_fill:
+        plots.plot_fill(args.plot_fill, sizing, stack=stack)
+    if args.plot_demand:
+        plots.plot_demand(args.plot_demand, settings, sizing, stack=stack, folder=folder)
+    for path in (args.plot, args.plot_fill, args.plot_demand):
+        if path:
+            note(f"wrote {path}")
+
+
+def _size(raw: Mapping[str, Any], *, where: str, folder: Path) -> tuple[StackSettings, Sizing, Catalogue]:
     settings = parse(raw, where=where)
     if not needs_sizing(settings):
         raise UserFault(
             Fault(
-                what="no model leaves its hardware open, so there is nothing to size", where=f"{where}: models",
-                fix="set hardware: auto on a model, with its traffic and slo",
+                what="no model leaves its hardware open and none has a history, so there is nothing to size",
+                where=f"{where}: models", fix="set hardware: auto on a model, with its traffic and slo",
             )
         )
-    catalogue = with_own_rows(load(), settings, where=where)
-    return settings, decide(settings, catalogue, where=where), catalogue
+    catalogue = with_own_rows(load(), settings, where=where, folder=folder)
+    return settings, decide(settings, catalogue, where=where, folder=folder), catalogue
 
 
 def _changed(raw: Mapping[str, Any], changes: list[str]) -> dict[str, Any]:
@@ -114,7 +135,7 @@ def _changed(raw: Mapping[str, Any], changes: list[str]) -> dict[str, Any]:
 def _other(path: Path) -> Sizing:
     """The sizing in a lock, or that of another stack file."""
     if path.suffix != ".json":
-        return _size(read_stack_file(path), where=path.name)[1]
+        return _size(read_stack_file(path), where=path.name, folder=path.parent)[1]
     sizing = None
     if path.exists():
         sizing = read_sizing(parse_lock(read_lock(path), where=path.name).sizing, where=path.name)

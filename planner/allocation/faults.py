@@ -56,7 +56,8 @@ def _pool_faults(pool: Pool) -> Iterator[Fault]:
     where = f"pools.{pool.name}"
     yield from _negative(where, [
         ("vcpu", pool.vcpu), ("memory_gib", pool.memory_gib), ("gpus", pool.gpus), ("usd_per_hour", pool.usd_per_hour),
-        ("spot_usd_per_hour", pool.spot_usd_per_hour), ("owned_nodes", pool.owned_nodes),
+        ("spot_usd_per_hour", pool.spot_usd_per_hour), ("list_usd_per_hour", pool.list_usd_per_hour),
+        ("owned_nodes", pool.owned_nodes),
         ("owned_usd_per_hour", pool.owned_usd_per_hour), ("max_rented_nodes", pool.max_rented_nodes),
     ])  # fmt: skip
     if (pool.gpus > 0) != (pool.gpu_type is not None):

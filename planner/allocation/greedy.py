@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import islice
 
 from planner.allocation.buckets import whole_replicas
 from planner.allocation.layout import Item, Layout
@@ -22,14 +23,17 @@ _TOLERANCE = 1e-9
 
 @dataclass(kw_only=True)
 class _Nodes:
-    """Nodes opened so far: site -> what is on each of them."""
+    """Nodes opened so far: site -> what is on each of them, and how many of the first ones have no GPU left."""
 
     layout: Layout
     open: dict[int, list[Counter[int]]] = field(default_factory=dict)
+    full: dict[int, int] = field(default_factory=dict)
 
     def copy(self) -> _Nodes:
         return _Nodes(
-            layout=self.layout, open={site: [node.copy() for node in nodes] for site, nodes in self.open.items()}
+            layout=self.layout,
+            open={site: [node.copy() for node in nodes] for site, nodes in self.open.items()},
+            full=dict(self.full),
         )
 
     def counts(self) -> dict[int, int]:
@@ -49,28 +53,45 @@ class _Nodes:
 
     def add_replica(self, site: int, index: int) -> bool:
         """Place every shard of one more replica, or none."""
+        if self.layout.items[index].option.shards == 1:
+            return self._add_pod(site, index)
         before = [node.copy() for node in self.open.get(site, [])]
         if all(self._add_pod(site, index) for _ in range(self.layout.items[index].option.shards)):
             return True
         self.open[site] = before
+        self.full[site] = 0
         return False
 
     def _add_pod(self, site: int, index: int) -> bool:
         """Put one pod on the first node with room, or on a new one where the caps allow it."""
-        nodes, item = self.open.setdefault(site, []), self.layout.items[index]
-        for node in nodes:
-            if self.has_room(site, node, item):
-                node[index] += 1
-                return True
+        nodes = self.open.setdefault(site, [])
+        node = self._first_with_room(site, self.layout.items[index])
+        if node is not None:
+            node[index] += 1
+            return True
         if not within_caps(self.layout, {**self.counts(), site: len(nodes) + 1}):
             return False
         nodes.append(Counter({index: 1}))
         return True
 
+    def _first_with_room(self, site: int, item: Item) -> Counter[int] | None:
+        """The first node that takes a pod of it. Nodes whose GPUs are gone are not looked at again by those that need
+        some: there may be hundreds."""
+        nodes, gpus = self.open.get(site, []), self.layout.sites[site].pool.gpus
+        first = self.full.get(site, 0)
+        while first < len(nodes) and gpus and self._gpus_used(nodes[first]) >= gpus:
+            first += 1
+        self.full[site] = first
+        looked_at = islice(nodes, first if item.option.gpus else 0, None)
+        return next((node for node in looked_at if self.has_room(site, node, item)), None)
+
+    def _gpus_used(self, node: Counter[int]) -> int:
+        return sum(self.layout.items[index].option.gpus * count for index, count in node.items())
+
     def price_of_next(self, site: int, index: int) -> float:
         """What one more replica costs there: nothing where there is room, else its part of a new node."""
         item, priced = self.layout.items[index], self.layout.sites[site]
-        if item.option.shards == 1 and any(self.has_room(site, node, item) for node in self.open.get(site, ())):
+        if item.option.shards == 1 and self._first_with_room(site, item) is not None:
             return 0.0
         return priced.price * node_share(self.layout, index, site)
 

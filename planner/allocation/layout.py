@@ -73,6 +73,7 @@ def amount(site: Site, unit: Unit) -> float:
     """What one node of the site adds to a cap of that unit."""
     amounts = {
         "usd_per_hour": site.price,
+        "list_usd_per_hour": site.pool.list_price(),
         "gpus": site.pool.gpus,
         "vcpu": site.pool.vcpu,
         "memory_gib": site.pool.memory_gib,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from planner.allocation.faults import problem_faults
+from planner.allocation.pool import PURCHASES, RENTED, Pool, Purchase
 from planner.faults import UserFault
 
 __all__ = [
@@ -33,54 +34,8 @@ __all__ = [
 HOURS_PER_MONTH = 730
 """Hours in a month as cloud price lists count them (8,760 / 12)."""
 
-Purchase = Literal["owned", "on-demand", "spot"]
-PURCHASES: tuple[Purchase, ...] = ("owned", "on-demand", "spot")
-RENTED: tuple[Purchase, ...] = ("on-demand", "spot")
-Unit = Literal["usd_per_hour", "gpus", "vcpu", "memory_gib", "nodes"]
+Unit = Literal["usd_per_hour", "list_usd_per_hour", "gpus", "vcpu", "memory_gib", "nodes"]
 Objective = Literal["cost", "owned"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Pool:
-    """Nodes of one instance type.
-
-    Attributes:
-        name: the instance type, unique in the problem.
-        vcpu, memory_gib: what pods can be given on one node (allocatable, so after the system's own share).
-        gpus, gpu_type: GPUs per node and their type; ``0`` and ``None`` for a CPU node.
-        usd_per_hour: on-demand price of one node; ``None``: it cannot be rented on demand.
-        spot_usd_per_hour: spot price; ``None``: not offered as spot.
-        owned_nodes, owned_usd_per_hour: nodes that exist already, and what using one costs. The price is 0 by
-            default, as the money is spent whether or not the node works. Owned nodes stand in the pool's zones in
-            turn, the first zone first.
-        max_rented_nodes: the quota on rented nodes; ``None``: none. Quotas across pools are a `Cap`.
-        zones: where its nodes can stand; only looked at when something asks for zones.
-        accepts_cpu_pods: whether pods without a GPU may run here; ``None``, the default: only on nodes without GPUs,
-            since GPU nodes carry a taint.
-    """
-
-    name: str
-    vcpu: float
-    memory_gib: float
-    gpus: int = 0
-    gpu_type: str | None = None
-    usd_per_hour: float | None = None
-    spot_usd_per_hour: float | None = None
-    owned_nodes: int = 0
-    owned_usd_per_hour: float = 0.0
-    max_rented_nodes: int | None = None
-    zones: tuple[str, ...] = ()
-    accepts_cpu_pods: bool | None = None
-
-    def price(self, purchase: Purchase) -> float | None:
-        """USD per node and hour for one way to get it; ``None`` where it cannot be had that way."""
-        if purchase == "owned":
-            return self.owned_usd_per_hour if self.owned_nodes else None
-        return self.spot_usd_per_hour if purchase == "spot" else self.usd_per_hour
-
-    def takes_cpu_pods(self) -> bool:
-        """Whether pods without a GPU may run on these nodes."""
-        return self.gpus == 0 if self.accepts_cpu_pods is None else self.accepts_cpu_pods
 
 
 @dataclass(frozen=True, kw_only=True)

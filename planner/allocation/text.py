@@ -33,7 +33,7 @@ def describe_constraint(constraint: Constraint) -> str:
 def describe_relaxation(relaxation: Relaxation) -> str:
     """The change in one line, e.g. ``budget 2000 -> 2340 USD/month``; budgets by month, rounded up to suffice."""
     name = describe_constraint(relaxation.constraint)
-    monthly = relaxation.unit == "usd_per_hour"
+    monthly = relaxation.unit.endswith("usd_per_hour")
     scale, unit, step = (HOURS_PER_MONTH, "USD/month", 1.0) if monthly else (1, relaxation.unit, 0.001)
     current = f"{relaxation.current * scale:,.10g}"
     if relaxation.needed is None:

@@ -93,6 +93,7 @@ def _counted(cap: Cap, node: Node, pool: Pool) -> float:
         "memory_gib": pool.memory_gib,
         "nodes": 1,
         "usd_per_hour": node.usd_per_hour,
+        "list_usd_per_hour": pool.list_price(),
     }
     return float(figures[cap.unit])
 

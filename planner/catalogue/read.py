@@ -50,6 +50,9 @@ def instance_from_row(row: Mapping[str, Any], *, where: str) -> InstanceType:
         row.setdefault("price_source", row.get("source", ""))
         if not row.get("price_date"):
             raise UserFault(Fault(what="a price without `price_date`", where=where, fix="add the day it was read"))
+    if "spot_usd_per_hour" in row and not row.get("spot_price_date"):
+        what = "a spot price without `spot_price_date`"
+        raise UserFault(Fault(what=what, where=where, fix="add the day it was read"))
     return _entry(InstanceType, row, where=where)
 
 

@@ -67,7 +67,10 @@ class InstanceType:
         gpu: key of the catalogue's GPUs; ``None`` for CPU machines and unsupported accelerators.
         gpus: how many; 0 without.
         usd_per_hour: on demand, Linux; ``None`` when no price is published.
+        spot_usd_per_hour: as spot, Linux; ``None`` by default, because spot prices move by the hour: a user states the
+            one that plans should count on.
         price_date: ISO day the price was read; empty without a price.
+        spot_price_date: the same of the spot price.
         price_source: where the price was read; empty without a price.
         source: where the other figures were read.
         supported: False when this program cannot serve models on it.
@@ -83,7 +86,9 @@ class InstanceType:
     gpu: str | None = None
     gpus: int = 0
     usd_per_hour: float | None = None
+    spot_usd_per_hour: float | None = None
     price_date: str = ""
+    spot_price_date: str = ""
     price_source: str = ""
     source: str = ""
     unsupported_reason: str = ""

@@ -6,7 +6,6 @@ from planner.demand.history import History
 from planner.demand.reading import RequestTrace, read_history, read_requests
 from planner.demand.schedule import Schedule, minimum_replicas
 from planner.demand.table import series_names
-from planner.demand.triggers import hpa_minimum_changes, keda_cron_triggers
 
 __all__ = [
     "Accuracy",
@@ -15,8 +14,6 @@ __all__ = [
     "RequestTrace",
     "Schedule",
     "forecast",
-    "hpa_minimum_changes",
-    "keda_cron_triggers",
     "minimum_replicas",
     "read_history",
     "read_requests",

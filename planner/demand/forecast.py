@@ -14,12 +14,12 @@ from planner.demand.blend import mixed
 from planner.demand.history import DAY_SECONDS, HOUR_SECONDS, WEEK_SECONDS, History, bin_size_at_least
 from planner.faults import Fault, UserFault
 
-__all__ = ["Forecast", "forecast", "prepared"]
+__all__ = ["DEFAULT_QUANTILES", "Forecast", "forecast", "prepared"]
 
 Floats = NDArray[np.float64]
 
 # 0.5 is the plan, 0.9 and 0.95 what capacity is usually sized for, 0.99 the worst hour of four days.
-_DEFAULT_QUANTILES = (0.1, 0.5, 0.8, 0.9, 0.95, 0.99)
+DEFAULT_QUANTILES = (0.1, 0.5, 0.8, 0.9, 0.95, 0.99)
 # Minimum replicas change by the hour and a GPU node takes minutes to start: finer bins only add noise and time.
 _BIN_SECONDS = 600
 # A history shorter than a day is cut finer, into about this many bins, so that there is something to test on.
@@ -76,7 +76,7 @@ def forecast(
     history: History,
     *,
     ahead_seconds: int = WEEK_SECONDS,
-    quantiles: Sequence[float] = _DEFAULT_QUANTILES,
+    quantiles: Sequence[float] = DEFAULT_QUANTILES,
 ) -> Forecast:
     """Forecasts a history.
 

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from planner.demand.forecast import Forecast
 from planner.demand.history import HOUR_SECONDS
-from planner.demand.windows import Window, day_span, windows_of
+from planner.demand.windows import windows_of
 from planner.faults import Fault, UserFault
+from planner.week import Window, day_span, hour_span
 
 __all__ = ["HOURS_PER_WEEK", "Schedule", "minimum_replicas"]
 
@@ -65,9 +66,7 @@ class Schedule:
     def describe(self) -> str:
         """One line per window, e.g. ``Mon-Fri 08:00-20:00  6``, and the rest."""
         lines = [
-            f"{day_span(window.first_day, window.last_day):7}  "
-            f"{window.start_hour:02}:00-{window.end_hour:02}:00  {window.replicas}"
-            for window in self.windows
+            f"{day_span(window):7}  {hour_span(window)}  {window.replicas}" for window in self.windows
         ]
         return "\n".join([*lines, f"otherwise             {self.base}"])
 

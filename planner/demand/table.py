@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from planner.faults import Fault, UserFault
 
-__all__ = ["Table", "read_table", "series_names"]
+__all__ = ["Table", "has_single_requests", "read_table", "series_names"]
 
 _COLUMNS = {
     "time": ("timestamp", "time", "datetime", "date", "ts", "t_seconds", "seconds", "arrival", "arrived_at", "t"),
@@ -83,6 +83,12 @@ def series_names(path: Path) -> tuple[str, ...]:
     header, rows, _ = _open(path)
     column = _roles(header, path).get("service")
     return () if column is None else tuple(dict.fromkeys(row[column].strip() for row in rows if len(row) > column))
+
+
+def has_single_requests(path: Path) -> bool:
+    """Whether each row of the file is one request, rather than a rate or a count."""
+    header, _, _ = _open(path)
+    return not {"rate", "count"} & set(_roles(header, path))
 
 
 def _open(path: Path) -> tuple[list[str], list[list[str]], list[int]]:

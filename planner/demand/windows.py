@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-__all__ = ["DAY_NAMES", "Window", "day_span", "windows_of"]
+from planner.week import Window
 
-DAY_NAMES = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+__all__ = ["windows_of"]
+
 # Ways to share one daily shape, the most readable first: (first day, last day) of each group.
 _GROUPINGS = (
     ((0, 6),),
@@ -17,32 +17,6 @@ _GROUPINGS = (
 )
 # Windows are dropped as long as the schedule costs at most this much more than the closest one allowed.
 _TOLERATED_EXCESS = 0.02
-
-
-@dataclass(frozen=True, kw_only=True)
-class Window:
-    """Hours of some days with the same minimum.
-
-    Attributes:
-        first_day: Monday is 0.
-        last_day: included.
-        start_hour: 0..23.
-        end_hour: 1..24, excluded.
-        replicas: at least this many.
-    """
-
-    first_day: int
-    last_day: int
-    start_hour: int
-    end_hour: int
-    replicas: int
-
-
-def day_span(first_day: int, last_day: int) -> str:
-    """``Mon``, ``Mon-Fri`` or ``daily``."""
-    if (first_day, last_day) == (0, 6):
-        return "daily"
-    return DAY_NAMES[first_day] if first_day == last_day else f"{DAY_NAMES[first_day]}-{DAY_NAMES[last_day]}"
 
 
 def windows_of(needed: Sequence[int], *, most_windows: int) -> tuple[int, tuple[Window, ...]]:

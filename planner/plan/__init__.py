@@ -16,6 +16,7 @@ from planner.plan.types import (
     Plan,
     RegistryPlan,
     Rejected,
+    ScheduledMinimum,
 )
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "Plan",
     "RegistryPlan",
     "Rejected",
+    "ScheduledMinimum",
     "ScrapePlan",
     "awaited",
     "make_plan",

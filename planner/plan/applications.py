@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
+from planner.plan.schedules import lead_minutes, plan_schedule
 from planner.plan.types import ApplicationPlan, ImagePlan
 from planner.settings import Application, StackSettings, cpu_cores, memory_gib
 from planner.settings.models import Model
+from planner.sizing import Sizing
 
 __all__ = ["plan_applications", "stream_seconds"]
 
@@ -23,11 +26,29 @@ def stream_seconds(model: Model | None) -> int:
     return max(_STREAM_SECONDS[0], min(_STREAM_SECONDS[1], seconds))
 
 
-def plan_applications(settings: StackSettings, *, images: dict[str, ImagePlan]) -> tuple[ApplicationPlan, ...]:
-    """One plan per application, by name."""
-    return tuple(
+def plan_applications(
+    settings: StackSettings, *, images: dict[str, ImagePlan], sizing: Sizing | None = None, lock_file: str = ""
+) -> tuple[ApplicationPlan, ...]:
+    """One plan per application, by name; ``sizing`` holds schedules."""
+    plans = (
         _plan(name, application, image=images[name], model=settings.models.get(application.model or ""))
         for name, application in sorted(settings.applications.items())
+    )
+    return tuple(_scheduled(plan, settings, sizing, lock_file) for plan in plans)
+
+
+def _scheduled(
+    plan: ApplicationPlan, settings: StackSettings, sizing: Sizing | None, lock_file: str
+) -> ApplicationPlan:
+    replicas = settings.applications[plan.name].replicas
+    path = f"applications.{plan.name}"
+    if isinstance(replicas, int) or replicas.history is None or sizing is None or path not in sizing.schedules:
+        return plan
+    lead = lead_minutes(0, on_gpu=False)
+    return replace(
+        plan,
+        replicas_min=sizing.schedules[path].otherwise,
+        schedule=plan_schedule(path, sizing, lead=lead, where=lock_file),
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from planner.catalogue import Catalogue, load
 from planner.faults import UserFault
 from planner.lock import Lock, Release
@@ -30,6 +32,7 @@ def make_plan(
     lock: Lock | None = None,
     catalogue: Catalogue | None = None,
     stack_file: str = "",
+    folder: Path = Path(),
 ) -> Plan:
     """Decide everything that can be decided without touching a cluster.
 
@@ -39,22 +42,28 @@ def make_plan(
         lock: the stack's lock; an empty one by default.
         catalogue: instance types and models, under the stack file's own rows; the shipped one by default.
         stack_file: the file's name for messages; ``Pulumi.<stack>.yaml`` by default.
+        folder: of the stack file, which the files it names are relative to; the working directory by default.
 
     Raises:
         UserFault: with every fault that shows only against the catalogue and the lock.
     """
     lock = lock or Lock()
     where = stack_file or f"Pulumi.{stack}.yaml"
-    catalogue = with_own_rows(catalogue or load(), settings, where=where)
-    settings, sizing = resolve(settings, locked=lock.sizing, catalogue=catalogue, stack=stack, where=where)
+    catalogue = with_own_rows(catalogue or load(), settings, where=where, folder=folder)
+    settings, sizing = resolve(
+        settings, locked=lock.sizing, catalogue=catalogue, stack=stack, where=where, folder=folder
+    )
     images, faults = plan_images(settings, lock=lock, where=where)
     pool, pool_faults = plan_gpu_pool(settings, stack=stack, catalogue=catalogue, where=where)
     faults += hardware_faults(settings, catalogue=catalogue, where=where) + pool_faults
     if faults:
         raise UserFault(faults)
     from_lock = promoted(settings.applications)
-    applications = plan_applications(settings, images=images)
-    models = plan_models(settings, lock=lock, catalogue=catalogue, images=images, pool=pool)
+    applications = plan_applications(settings, images=images, sizing=sizing, lock_file=f"locks/{stack}.json")
+    models = plan_models(
+        settings, lock=lock, catalogue=catalogue, images=images, pool=pool, sizing=sizing,
+        lock_file=f"locks/{stack}.json",
+    )
     costs = plan_costs(models, pool=pool, catalogue=catalogue)
     return Plan(
         stack=stack,

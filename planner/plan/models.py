@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from planner.catalogue import Catalogue
 from planner.lock import Lock
+from planner.nodes import pod_share
 from planner.plan.applications import stream_seconds
 from planner.plan.capacity import needed_gpus, stated
 from planner.plan.images import promoted
+from planner.plan.schedules import lead_minutes, plan_schedule
 from planner.plan.serving import plan_gateway
 from planner.plan.types import AWAITED, GpuPoolPlan, ImagePlan, ModelPlan
 from planner.settings import BUILTIN_TINY, Hardware, Model, StackSettings
+from planner.sizing import Sizing
 
 __all__ = ["plan_models", "pod_size"]
 
-# Share of a node that pods may ask for. The rest is the kubelet's reservation, DaemonSets and the device plugin; on the
-# smallest GPU nodes (4 vCPU, 16 GiB) these take about a fifth.
-_NODE_SHARE = 0.75
 # The tiny model needs next to nothing; the numbers leave room for the Python process around it.
 _CPU_SERVER = (0.5, 0.5)
 # Loading: 600 s for pulling an 8 GiB server image and compiling CUDA graphs, and 8 s per GiB of weights (1 Gbit/s).
@@ -32,13 +33,21 @@ def plan_models(
     catalogue: Catalogue,
     images: dict[str, ImagePlan],
     pool: GpuPoolPlan | None,
+    sizing: Sizing | None = None,
+    lock_file: str = "",
 ) -> tuple[ModelPlan, ...]:
-    """One plan per model, by name. The hardware has been checked before."""
+    """One plan per model, by name. The hardware has been checked before; ``sizing`` holds schedules."""
     spare_gpus = (pool.max_gpus if pool else 0) - needed_gpus(settings, catalogue)
-    return tuple(
+    plans = (
         _plan(name, model, settings=settings, lock=lock, catalogue=catalogue, image=images[name], spare_gpus=spare_gpus)
         for name, model in sorted(settings.models.items())
     )
+    return tuple(_scheduled(plan, sizing, lock_file) if plan.autoscaling == "keda" else plan for plan in plans)
+
+
+def _scheduled(plan: ModelPlan, sizing: Sizing | None, lock_file: str) -> ModelPlan:
+    lead = lead_minutes(plan.weights_gib, on_gpu=bool(plan.gpus))
+    return replace(plan, schedule=plan_schedule(f"models.{plan.name}", sizing, lead=lead, where=lock_file))
 
 
 def _plan(
@@ -68,7 +77,8 @@ def _plan(
         instance_type=hardware.instance_type if hardware else "",
         fallbacks=hardware.fallbacks if hardware else (),
         gpus=gpus,
-        tensor_parallel=max(1, gpus),
+        tensor_parallel=hardware.tensor_parallel if hardware else 1,
+        pipeline_parallel=hardware.pipeline_parallel if hardware else 1,
         cpu_cores=cpu,
         memory_gib=memory,
         weights_gib=weights,
@@ -95,11 +105,7 @@ def _unstated(model: Model, settings: StackSettings) -> str:
 
 def pod_size(hardware: Hardware, catalogue: Catalogue) -> tuple[float, float]:
     """Cores and GiB that a replica requests: its GPUs' share of what the smallest of its nodes can give."""
-    sizes = []
-    for name in hardware.instance_types:
-        instance = catalogue.instances[name]
-        share = _NODE_SHARE * hardware.gpus / instance.gpus
-        sizes.append((max(1, math.floor(instance.vcpu * share)), max(1, math.floor(instance.memory_gib * share))))
+    sizes = [pod_share(catalogue.instances[name], hardware.gpus) for name in hardware.instance_types]
     return min(cpu for cpu, _ in sizes), min(memory for _, memory in sizes)
 
 

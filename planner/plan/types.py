@@ -22,6 +22,7 @@ __all__ = [
     "Plan",
     "RegistryPlan",
     "Rejected",
+    "ScheduledMinimum",
 ]
 
 
@@ -67,8 +68,18 @@ class ImagePlan:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ScheduledMinimum:
+    """At least that many replicas from each ``start`` to the next ``end``, both cron expressions in UTC."""
+
+    start: str
+    end: str
+    replicas: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class ApplicationPlan:
-    """One application. ``autoscale_cpu_percent`` is 0 for a fixed number of replicas."""
+    """One application. ``autoscale_cpu_percent`` is 0 for a fixed number of replicas; ``schedule`` is ``None`` without
+    a history of requests, and then a plain HPA scales it."""
 
     name: str
     image: str
@@ -89,6 +100,7 @@ class ApplicationPlan:
     endpoint_auth: str
     stream_seconds: int
     pod_overrides: dict[str, Any]
+    schedule: tuple[ScheduledMinimum, ...] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,6 +121,7 @@ class ModelPlan:
     fallbacks: tuple[str, ...]
     gpus: int
     tensor_parallel: int
+    pipeline_parallel: int
     cpu_cores: float
     memory_gib: float
     weights_gib: float
@@ -124,6 +137,7 @@ class ModelPlan:
     token_secret: tuple[str, str]
     extra_args: tuple[str, ...]
     pod_overrides: dict[str, Any]
+    schedule: tuple[ScheduledMinimum, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,8 +13,10 @@ from planner.settings._faults import from_validation_error
 from planner.settings._references import reference_faults
 from planner.settings.applications import Application, ApplicationReplicas, Endpoint, Image, Resources
 from planner.settings.builds import BUILDKIT_SCHEMES, BuilderTls, Builds
-from planner.settings.models import BUILTIN_TINY, Hardware, Model, ModelReplicas, Slo, Traffic
-from planner.settings.stack import Budget, GpuPool, NamespaceSettings, RegistrySettings, StackSettings
+from planner.settings.models import BUILTIN_TINY, Hardware, Model, ModelReplicas, ModelSpread, Slo
+from planner.settings.pools import GpuPool, Quota, Spot
+from planner.settings.stack import Budget, NamespaceSettings, RegistrySettings, StackSettings
+from planner.settings.traffic import Lengths, RequestHistory, Traffic
 
 __all__ = [
     "BUILDKIT_SCHEMES",
@@ -28,13 +30,18 @@ __all__ = [
     "GpuPool",
     "Hardware",
     "Image",
+    "Lengths",
     "Model",
     "ModelReplicas",
+    "ModelSpread",
     "NamespaceSettings",
+    "Quota",
     "RegistrySettings",
+    "RequestHistory",
     "Resources",
     "SecretRef",
     "Slo",
+    "Spot",
     "StackSettings",
     "Traffic",
     "cpu_cores",

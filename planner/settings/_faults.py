@@ -14,7 +14,9 @@ from planner.settings._base import looks_like_secret
 __all__ = ["from_validation_error"]
 
 _SHOWN_LENGTH = 60
-_NUMBER_BRANCHES = frozenset({"int", "constrained-int"})
+_NUMBER_BRANCHES = frozenset({"int", "constrained-int", "bool"})
+# Models that may stand where a plain number or a yes may, too.
+_MAP_BRANCHES = frozenset({"ApplicationReplicas", "Lengths", "ModelReplicas", "Spot"})
 # Maps whose values a person could have filled with a credential by mistake; their values are never repeated.
 _HIDDEN_UNDER = frozenset({"env", "secrets", "token", "pod_overrides", "extra_args"})
 
@@ -37,7 +39,7 @@ def _of_other_branch(item: Any) -> bool:
     is_map = isinstance(item["input"], Mapping)
     if branch in _NUMBER_BRANCHES or branch.startswith("literal["):
         return is_map
-    return item["type"] == "model_type" and "Replicas" in branch and not is_map
+    return item["type"] == "model_type" and any(name in branch for name in _MAP_BRANCHES) and not is_map
 
 
 def _visible(annotation: Any, loc: tuple[int | str, ...]) -> list[str]:
@@ -49,7 +51,7 @@ def _visible(annotation: Any, loc: tuple[int | str, ...]) -> list[str]:
         return _visible(annotation, rest)
     for member in _members(annotation):
         name = getattr(member, "__name__", "")
-        if (name and _is_branch(str(part), name)) or (member is int and part in _NUMBER_BRANCHES):
+        if (name and _is_branch(str(part), name)) or (member in (int, bool) and part in _NUMBER_BRANCHES):
             return _visible(member, rest)
     return [str(part), *_visible(_child(annotation, part), rest)]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from planner.faults import Fault, nearest
@@ -79,13 +79,25 @@ def _gpu_pool(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
 
 
 def _auto(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
+    pool = _map(raw, "gpu_pool")
     auto = [n for n, m in _map(raw, "models").items() if isinstance(m, Mapping) and m.get("hardware") == "auto"]
-    if auto and _map(raw, "gpu_pool").get("kind") == "existing":
+    if auto and pool.get("kind") == "existing" and not pool.get("owned"):
         yield Fault(
-            what=f"hardware auto ({', '.join(map(str, auto))}) chooses nodes to rent, and an existing pool has its own",
-            where=f"{where}: gpu_pool.kind", nearest="allowed with hardware auto: karpenter",
-            fix="state the hardware of the existing nodes for these models, or set kind: karpenter",
+            what=f"hardware auto ({', '.join(map(str, auto))}) needs to know the nodes of the existing pool",
+            where=f"{where}: gpu_pool.owned",
+            fix="state how many nodes of which type it has, e.g. owned: {g6.12xlarge: 2}, or set kind: karpenter",
         )
+    for name, model in _map(raw, "models").items():
+        spread = model.get("spread") if isinstance(model, Mapping) else None
+        zones = spread.get("zones") if isinstance(spread, Mapping) else None
+        offered = pool.get("zones")
+        count = len(offered) if isinstance(offered, Sequence) and not isinstance(offered, str) else 0
+        if isinstance(zones, int) and zones > max(1, count):
+            yield Fault(
+                what=f"replicas in {zones} zones need as many zones, and gpu_pool.zones names {count or 'none'}",
+                where=f"{where}: models.{name}.spread.zones",
+                fix="name them, e.g. gpu_pool: {zones: [us-east-1a, us-east-1b]}, or ask for fewer",
+            )
 
 
 def _keda(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
@@ -117,6 +129,17 @@ def _uncollected(observability: Mapping[str, Any], where: str) -> Iterator[Fault
         where=where,
         fix="add observability.scrape: {namespace: <of Prometheus' pods>, labels: {<of these pods>}}",
     )
+
+
+def _histories(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
+    for name, application in _map(raw, "applications").items():
+        replicas = application.get("replicas") if isinstance(application, Mapping) else None
+        if raw.get("target") == "local" and isinstance(replicas, Mapping) and replicas.get("history"):
+            yield Fault(
+                what="the embedded cluster has no KEDA, which keeps the minimum of a history",
+                where=f"{where}: applications.{name}.replicas.history",
+                nearest="allowed on target local: min, max and cpu_percent", fix="leave the history out of this stack",
+            )
 
 
 def _names(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
@@ -157,4 +180,4 @@ def _builds(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
 
 
 _Check = Callable[[Mapping[str, Any], str], Iterator[Fault]]
-_CHECKS: tuple[_Check, ...] = (_target, _models, _gpu_pool, _auto, _keda, _names, _registry, _builds)
+_CHECKS: tuple[_Check, ...] = (_target, _models, _gpu_pool, _auto, _keda, _histories, _names, _registry, _builds)

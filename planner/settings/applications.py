@@ -17,6 +17,7 @@ from planner.settings._base import (
     Settings,
     looks_like_secret,
 )
+from planner.settings.traffic import RequestHistory
 
 __all__ = ["Application", "ApplicationReplicas", "Endpoint", "Image", "Resources"]
 
@@ -56,11 +57,15 @@ class ApplicationReplicas(Settings):
     """Replicas at most; budgets count this number."""
     cpu_percent: Annotated[int, Field(ge=10, le=95)] = 70
     """CPU use, in percent of the request, that the autoscaler aims at; 70 leaves room while new pods start."""
+    history: RequestHistory | None = None
+    """Requests of the past, from which ``llmos size`` forecasts a minimum for every hour of the week; KEDA keeps it."""
 
     @model_validator(mode="after")
     def _ordered(self) -> ApplicationReplicas:
         if self.min > self.max:
             raise ValueError(f"min is {self.min} and max is {self.max}; min must not exceed max")
+        if self.history is not None and self.history.requests_per_second_per_replica is None:
+            raise ValueError("an application's history needs requests_per_second_per_replica: what one replica serves")
         return self
 
 

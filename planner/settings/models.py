@@ -9,8 +9,9 @@ from pydantic import Field, field_validator, model_validator
 
 from planner.settings._base import ImageRef, SecretRef, Settings
 from planner.settings.serving import Gateway
+from planner.settings.traffic import Traffic
 
-__all__ = ["BUILTIN_TINY", "Hardware", "Model", "ModelReplicas", "Slo", "Traffic", "Weights"]
+__all__ = ["BUILTIN_TINY", "Hardware", "Model", "ModelReplicas", "ModelSpread", "Slo", "Weights"]
 
 BUILTIN_TINY = "builtin:tiny"
 
@@ -22,17 +23,6 @@ class Slo(Settings):
     """Time to first token; 500 ms feels immediate to a person in a chat."""
     tpot_ms: Annotated[int, Field(gt=0, le=60_000)] = 50
     """Time per output token after the first; 50 ms is 20 tokens/s, faster than people read."""
-
-
-class Traffic(Settings):
-    """Expected load."""
-
-    requests_per_second: Annotated[float, Field(gt=0, le=1e6)]
-    """Mean arrival rate over the busiest hour."""
-    input_tokens: Annotated[int, Field(ge=1, le=10_000_000)]
-    """Mean prompt length."""
-    output_tokens: Annotated[int, Field(ge=1, le=10_000_000)]
-    """Mean answer length."""
 
 
 class ModelReplicas(Settings):
@@ -56,7 +46,10 @@ class Hardware(Settings):
     instance_type: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")]
     """Instance type of the catalogue, e.g. g6.xlarge."""
     gpus: Annotated[int, Field(ge=1, le=16)] = 1
-    """GPUs of one replica; the tensor-parallel degree equals it, so that none is paid for and idle."""
+    """GPUs of one replica, all on one node; every one of them is used, so that none is paid for and idle."""
+    pipeline_parallel: Annotated[int, Field(ge=1, le=16)] = 1
+    """Stages that the layers are divided into, for models whose heads do not divide by ``gpus`` and for GPUs that talk
+    over PCIe; the tensor-parallel degree is ``gpus`` over this."""
     fallbacks: Annotated[tuple[str, ...], Field(strict=False)] = ()
     """Instance types that may stand in where ``instance_type`` cannot be had. Budgets count the dearest of all."""
 
@@ -64,6 +57,27 @@ class Hardware(Settings):
     def instance_types(self) -> tuple[str, ...]:
         """The type, then those that may stand in for it."""
         return (self.instance_type, *self.fallbacks)
+
+    @property
+    def tensor_parallel(self) -> int:
+        """GPUs that share every layer of a stage."""
+        return self.gpus // self.pipeline_parallel
+
+    @model_validator(mode="after")
+    def _stages_divide(self) -> Hardware:
+        if self.gpus % self.pipeline_parallel:
+            stages = self.pipeline_parallel
+            raise ValueError(f"{self.gpus} GPUs do not divide into {stages} stages; pipeline_parallel must divide gpus")
+        return self
+
+
+class ModelSpread(Settings):
+    """How far the replicas of a model are kept apart. By default they are spread where that is possible."""
+
+    one_per_node: bool = False
+    """true: no two replicas on a node, even where that takes more nodes."""
+    zones: Annotated[int, Field(ge=1, le=10)] = 1
+    """Zones that must hold a replica; more than one needs ``gpu_pool.zones``."""
 
 
 class Weights(Settings):
@@ -79,6 +93,9 @@ class Model(Settings):
 
     source: Annotated[str, Field(pattern=r"^(builtin:tiny|[A-Za-z0-9][A-Za-z0-9_.-]*/[A-Za-z0-9_.-]+)$")]
     """``organisation/name`` on the model hub, or ``builtin:tiny`` (random weights, nonsense text, for tests)."""
+    config: Annotated[str, Field(min_length=1)] | None = None
+    """The model's ``config.json`` as a file, relative to the folder of the stack file, for a model that the catalogue
+    does not know; its size and speed follow from it."""
     revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")] | None = None
     """Commit of the model's repository; policies demand it because a branch can be moved to other weights."""
     engine: Literal["vllm", "llama.cpp"] = "vllm"
@@ -102,6 +119,8 @@ class Model(Settings):
     """A fixed number or a range."""
     hardware: Hardware | Literal["auto"] | None = None
     """GPU hardware of one replica; required for vLLM. auto: chosen by ``llmos size`` and kept in the lock."""
+    spread: ModelSpread = ModelSpread()
+    """How far replicas are kept apart."""
     quality_steps: Annotated[tuple[Literal["fp8"], ...], Field(strict=False)] = ()
     """With hardware auto: lower weight precisions that may be chosen although they cost quality; none by default.
     vLLM makes fp8 of any checkpoint while it loads. For 4 bits name a checkpoint that was quantised beforehand."""
@@ -144,7 +163,13 @@ class Model(Settings):
 
     @model_validator(mode="after")
     def _sizable(self) -> Model:
+        history = self.traffic.history if self.traffic else None
         if self.hardware != "auto":
+            if history is not None and history.requests_per_second_per_replica is None:
+                raise ValueError(
+                    "a history with stated hardware needs requests_per_second_per_replica in it; with hardware auto it "
+                    "is what sizing found"
+                )
             if self.quality_steps:
                 raise ValueError("quality_steps goes with hardware: auto; state the precision as quantization")
             return self

@@ -6,18 +6,18 @@ import re
 from datetime import date
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field
 
 from planner.settings._base import Name, Settings, service_namespace
 from planner.settings.applications import Application
 from planner.settings.builds import Builds
 from planner.settings.models import Model
+from planner.settings.pools import GpuPool
 from planner.settings.serving import Scrape
 
 __all__ = [
     "Budget",
     "CatalogRows",
-    "GpuPool",
     "NamespaceSettings",
     "Observability",
     "RegistrySettings",
@@ -36,40 +36,6 @@ class NamespaceSettings(Settings):
     """Name; ``llmagentos-<stack>`` by default, so that two stacks of one cluster never meet."""
     create: bool = True
     """false: the namespace exists already and stays when the stack goes."""
-
-
-class NodeClass(Settings):
-    """A Karpenter node class that exists in the cluster."""
-
-    group: Annotated[str, Field(pattern=r"^[a-z0-9.-]+$")]
-    """API group, e.g. karpenter.k8s.aws."""
-    kind: Annotated[str, Field(pattern=r"^[A-Z][A-Za-z0-9_]+$")]
-    """Kind, e.g. EC2NodeClass."""
-    name: Annotated[str, Field(pattern=r"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$")]
-    """Name of the object."""
-
-
-class GpuPool(Settings):
-    """Where GPU nodes come from."""
-
-    kind: Literal["karpenter", "existing", "managed-node-group"] = "karpenter"
-    """karpenter: nodes are made when pods need them. existing: nodes are there and found by ``selector``."""
-    spot: bool = False
-    """Interruptible capacity; off by default because an interruption cuts streams."""
-    max_gpus: Annotated[int, Field(ge=1, le=10_000)] | None = None
-    """GPUs that the pool may hold at once; by default what the models need at their maximum, and one replica more."""
-    selector: dict[str, str] = {}
-    """Node labels of an existing pool."""
-    node_class: NodeClass | None = None
-    """Karpenter node class of the cluster; target local brings its own."""
-
-    @model_validator(mode="after")
-    def _selector_fits(self) -> GpuPool:
-        if self.kind == "existing" and not self.selector:
-            raise ValueError("kind existing needs a selector, e.g. {nvidia.com/gpu.product: NVIDIA-L4}")
-        if self.kind != "existing" and self.selector:
-            raise ValueError(f"selector goes with kind existing, not {self.kind}")
-        return self
 
 
 class Budget(Settings):
@@ -133,6 +99,9 @@ class SizingSettings(Settings):
 
     solver: Literal["highs", "greedy"] = "highs"
     """highs proves the least cost; greedy is quick and proves nothing."""
+    objective: Literal["cost", "utilisation"] = "cost"
+    """cost: the least rent. utilisation: the least rent, and among plans of equal rent the one whose owned nodes are
+    fullest."""
 
 
 class StackSettings(Settings):

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from planner.sizing.types import SizedModel, Sizing
+from planner.sizing.types import SizedModel, SizedSchedule, Sizing
 
 __all__ = ["SizingChange", "compare"]
 
 _COMPARED = (
-    "instance_type", "fallbacks", "gpus", "precision", "replicas", "nodes", "max_sequences", "usd_per_month",
+    "instance_type", "fallbacks", "gpus", "pipeline_parallel", "precision", "replicas", "spot_replicas", "nodes",
+    "owned_nodes", "max_sequences", "usd_per_month",
 )  # fmt: skip
+_SCHEDULED = ("minimum_replicas", "requests_per_second")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +34,12 @@ def compare(before: Sizing, after: Sizing) -> tuple[SizingChange, ...]:
             was, becomes = _value(old, field), _value(new, field)
             if was != becomes:
                 changes.append(SizingChange(subject=f"models.{name}", what=field, before=was, after=becomes))
+    for name in sorted({*before.schedules, *after.schedules}):
+        old_schedule, new_schedule = before.schedules.get(name), after.schedules.get(name)
+        for field in _SCHEDULED:
+            was, becomes = _scheduled(old_schedule, field), _scheduled(new_schedule, field)
+            if was != becomes:
+                changes.append(SizingChange(subject=name, what=field, before=was, after=becomes))
     if before.usd_per_month != after.usd_per_month:
         changes.append(
             SizingChange(
@@ -39,6 +47,15 @@ def compare(before: Sizing, after: Sizing) -> tuple[SizingChange, ...]:
             )
         )
     return tuple(changes)
+
+
+def _scheduled(schedule: SizedSchedule | None, field: str) -> str | float | None:
+    if schedule is None:
+        return None
+    if field == "requests_per_second":
+        return schedule.requests_per_second
+    windows = [f"{window.days} {window.hours} {window.replicas}" for window in schedule.windows]
+    return "; ".join([*windows, f"otherwise {schedule.otherwise}"])
 
 
 def _value(model: SizedModel | None, field: str) -> str | float | None:

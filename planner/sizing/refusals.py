@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from planner.allocation import (
     Allocation,
@@ -13,9 +15,12 @@ from planner.allocation import (
     solve,
 )
 from planner.catalogue import Catalogue, usd_per_month
+from planner.choice import Choice
 from planner.faults import Fault, UserFault
+from planner.lengths import Lengths as Distribution
 from planner.settings import Model, StackSettings
 from planner.sizing.build import Prepared, choice_of, prepare
+from planner.sizing.expected import expected_loads
 
 __all__ = ["refuse_conflicts", "refuse_model"]
 
@@ -24,12 +29,22 @@ _STEPS = (1.1, 1.25, 1.5, 2, 3, 5, 10)
 _GAP = 0.01
 """A way out is a suggestion: its cost within a hundredth is enough."""
 _SHOWN_REASONS = 3
+_SHOWN_TYPES = 4
 
 
-def refuse_model(name: str, settings: StackSettings, catalogue: Catalogue, *, where: str) -> UserFault:
+def refuse_model(
+    name: str, settings: StackSettings, catalogue: Catalogue, *, where: str, folder: Path
+) -> UserFault:
     """The fault of a model that no instance type can serve as asked."""
     model = settings.models[name]
-    choice = choice_of(name, model, catalogue, where=where)
+
+    def looked_at(stack: StackSettings) -> Choice:
+        load = expected_loads(stack, folder=folder, where=where)[name]
+        return choice_of(name, stack.models[name], load, catalogue, where=where)
+
+    choice = looked_at(settings)
+    if choice.candidates:
+        return _nothing_to_be_had(name, model, choice, settings, where=where)
     reasons: dict[str, str] = {}
     for item in choice.rejected:
         if item.constraint != "instance type":
@@ -37,7 +52,7 @@ def refuse_model(name: str, settings: StackSettings, catalogue: Catalogue, *, wh
     shown = "; ".join(list(reasons.values())[:_SHOWN_REASONS])
 
     def helps(changed: StackSettings) -> str | None:
-        found = choice_of(name, changed.models[name], catalogue, where=where).candidates
+        found = looked_at(changed).candidates
         priced = [c.usd_per_hour for c in found if c.usd_per_hour is not None]
         return f"from {usd_per_month(min(priced)):,.0f} USD/month for a replica" if priced else None
 
@@ -52,7 +67,7 @@ def refuse_model(name: str, settings: StackSettings, catalogue: Catalogue, *, wh
 
 
 def refuse_conflicts(
-    prepared: Prepared, result: Infeasible, settings: StackSettings, catalogue: Catalogue, *, where: str
+    prepared: Prepared, result: Infeasible, settings: StackSettings, catalogue: Catalogue, *, where: str, folder: Path
 ) -> UserFault:
     """One fault per set of constraints that cannot all hold."""
     explained = solve(prepared.problem) if not result.conflicts else result
@@ -68,7 +83,8 @@ def refuse_conflicts(
     def helps(changed: StackSettings) -> str | None:
         same = {n: c for n, c in prepared.choices.items() if changed.models[n] is settings.models[n]}
         try:
-            found = allocate(prepare(changed, catalogue, where=where, known=same).problem, relative_gap=_GAP)
+            again = prepare(changed, catalogue, where=where, folder=folder, known=same)
+            found = allocate(again.problem, relative_gap=_GAP)
         except ValueError:
             return None
         return f"{usd_per_month(found.usd_per_hour):,.0f} USD/month" if isinstance(found, Allocation) else None
@@ -92,6 +108,31 @@ def refuse_conflicts(
             )
         )
     return UserFault(faults)
+
+
+def _nothing_to_be_had(
+    name: str, model: Model, choice: Choice, settings: StackSettings, *, where: str
+) -> UserFault:
+    """Options exist, but none that can be rented at a known price or is owned."""
+    usable = sorted({candidate.instance_type for candidate in choice.candidates})
+    shown = ", ".join(usable[:_SHOWN_TYPES]) + (" and others" if len(usable) > _SHOWN_TYPES else "")
+    what = f"{model.source} can be served by {shown}, none of which has a known price"
+    fix = "add a price to catalog: {instances: [...]}, or loosen the promise"
+    if settings.gpu_pool.kind == "existing":
+        what = f"{model.source} can be served by {shown}, and the existing pool has none of these"
+        fix = "add such nodes to gpu_pool.owned, loosen the promise, or set kind: karpenter"
+    return UserFault(Fault(what=what, where=f"{where}: models.{name}", fix=fix))
+
+
+def _mean_tokens(model: Model) -> float:
+    """Mean length of a whole request; infinite where a history has it, so that no shorter context is proposed."""
+    traffic = model.traffic
+    if traffic is None or traffic.input_tokens is None or traffic.output_tokens is None:
+        return math.inf
+    return sum(
+        n if isinstance(n, int) else n.mean or Distribution.from_quantiles(n.quantiles).mean()
+        for n in (traffic.input_tokens, traffic.output_tokens)
+    )
 
 
 def _either(ways: list[str]) -> str:
@@ -137,6 +178,6 @@ def _variants(name: str, model: Model, catalogue: Catalogue) -> Iterator[list[tu
             ladder.append((words, model.model_copy(update={"slo": slo})))
         yield ladder
     shorter = model.context_tokens // 2
-    if model.traffic and shorter >= 2 * (model.traffic.input_tokens + model.traffic.output_tokens):
+    if shorter >= 2 * _mean_tokens(model):
         words = f"models.{name}.context_tokens {model.context_tokens} -> {shorter}"
         yield [(words, model.model_copy(update={"context_tokens": shorter}))]

@@ -79,20 +79,39 @@ def test_reasons_name_the_constraint():
     assert all(refused.reason for refused in choice.rejected)
 
 
-def test_pipeline_stages_are_a_last_resort():
-    """A 9B hybrid model on nodes with one 22 GiB GPU: two nodes when its full context is asked for."""
-    model = "nvidia/NVIDIA-Nemotron-Nano-9B-v2"
-    one = _choose(model, Slo(ttft_ms=3000, tpot_ms=100), context_tokens=8192, instance_types=("g5.xlarge",))
-    assert {candidate.pipeline_parallel for candidate in one.candidates} == {1}
-    model = "Qwen/Qwen3-14B"
-    two = _choose(
-        model,
-        Slo(ttft_ms=5000, tpot_ms=100),
-        context_tokens=8192,
-        instance_types=("g5.xlarge",),
-        max_pipeline_parallel=2,
-    )
+SLOW = Slo(ttft_ms=5000, tpot_ms=100)
+
+
+def test_several_nodes_are_a_last_resort_and_only_where_they_may_be_used():
+    one = _choose("nvidia/NVIDIA-Nemotron-Nano-9B-v2", SLOW, context_tokens=8192, instance_types=("g5.xlarge",))
+    assert {(candidate.pipeline_parallel, candidate.nodes) for candidate in one.candidates} == {(1, 1)}
+    asked = {"context_tokens": 8192, "instance_types": ("g5.xlarge",)}
+    two = _choose("Qwen/Qwen3-14B", SLOW, **asked, max_nodes=2)
     assert [(c.pipeline_parallel, c.nodes, c.gpus) for c in two.candidates] == [(2, 2, 2)]
+    none = _choose("Qwen/Qwen3-14B", SLOW, **asked)
+    assert not none.candidates
+    (refused,) = [item for item in none.rejected if item.constraint == "one node"]
+    assert (refused.option, "would span 2 nodes" in refused.reason) == ("g5.xlarge bf16 tp1 pp2", True)
+
+
+def test_stages_inside_a_node_use_gpus_that_the_heads_do_not_divide_by():
+    # 40 query heads and 10 KV heads: two GPUs share them, four do not.
+    choice = _choose("microsoft/phi-4", SLOW, context_tokens=8192, instance_types=("p5.48xlarge",))
+    degrees = {(c.tensor_parallel, c.pipeline_parallel) for c in choice.candidates}
+    assert degrees == {(1, 1), (2, 1), (2, 2), (2, 4)}
+    assert all(c.nodes == 1 and c.gpus == c.tensor_parallel * c.pipeline_parallel for c in choice.candidates)
+
+
+def test_where_gpus_talk_over_pcie_stages_stand_beside_tensor_parallelism():
+    choice = _choose("Qwen/Qwen3-32B", SLOW, context_tokens=8192, instance_types=("g6e.12xlarge",))
+    by_degree = {(c.tensor_parallel, c.pipeline_parallel): c for c in choice.candidates}
+    assert set(by_degree) == {(2, 1), (4, 1), (1, 2), (1, 4), (2, 2)}
+    # Stages spare all-reduces, so more requests pass; a token goes through them one after another, so it is slower.
+    assert by_degree[2, 2].requests_per_second > by_degree[4, 1].requests_per_second
+    tight = _choose("Qwen/Qwen3-32B", Slo(ttft_ms=2000, tpot_ms=35), context_tokens=8192,
+                    instance_types=("g6e.12xlarge",))  # fmt: skip
+    assert {(c.tensor_parallel, c.pipeline_parallel) for c in tight.candidates} == {(4, 1)}
+    assert {c.certainty for c in choice.candidates if c.pipeline_parallel > 1} == {"roofline only"}
 
 
 def test_fewer_gpus_can_be_demanded():

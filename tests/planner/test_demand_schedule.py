@@ -1,4 +1,4 @@
-"""Schedules cover the demand they promise to cover, stay readable, and mean the same to KEDA and to an HPA."""
+"""Schedules cover the demand they promise to cover, stay readable, and mean the same to KEDA."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from planner.demand import Forecast, hpa_minimum_changes, keda_cron_triggers, minimum_replicas
+from planner.demand import Forecast, minimum_replicas
 from planner.demand.schedule import HOURS_PER_WEEK, Schedule
 from planner.demand.windows import windows_of
 from planner.faults import UserFault
+from planner.week import cron_span, day_span, hour_span, read_window
 
 MONDAY = 1_772_409_600
 
@@ -44,19 +45,19 @@ def cron_times(cron: str) -> set[int]:
     return {((day - 1) % 7) * 1440 + int(hour) * 60 + int(minute) for day in days}
 
 
-def active(trigger: dict, minute_of_week: int) -> bool:
+def active(span: tuple[str, str], minute_of_week: int) -> bool:
     """KEDA's rule: active unless the next start comes before the next end (both strictly after now)."""
 
     def following(times: set[int]) -> int:
         return min((time - minute_of_week - 1) % 10_080 for time in times)
 
-    start, end = (cron_times(trigger["metadata"][key]) for key in ("start", "end"))
+    start, end = map(cron_times, span)
     return not following(start) < following(end)
 
 
 def scheduled_by_keda(schedule: Schedule, minute_of_week: int, lead_minutes: int) -> int:
-    triggers = keda_cron_triggers(schedule, lead_minutes=lead_minutes)
-    wanted = [int(trigger["metadata"]["desiredReplicas"]) for trigger in triggers if active(trigger, minute_of_week)]
+    spans = {window: cron_span(window, lead_minutes=lead_minutes) for window in schedule.windows}
+    wanted = [window.replicas for window, span in spans.items() if active(span, minute_of_week)]
     return max([schedule.base, *wanted])
 
 
@@ -108,13 +109,15 @@ def test_keda_runs_the_schedule_and_starts_early_by_the_lead(needed: list[int], 
 
 @settings(max_examples=12, deadline=None)
 @given(weeks)
-def test_the_changes_of_an_hpa_replay_the_schedule(needed: list[int]) -> None:
-    schedule = minimum_replicas(forecast_of(np.array(needed)), 1.0)
-    by_minute = {cron_times(c["schedule"]).pop(): c["min_replicas"] for c in hpa_minimum_changes(schedule)}
-    current = by_minute[max(by_minute)]
-    for hour in range(HOURS_PER_WEEK):
-        current = by_minute.get(hour * 60, current)
-        assert current == schedule.replicas[hour]
+def test_windows_are_read_back_as_they_were_written(needed: list[int]) -> None:
+    for window in minimum_replicas(forecast_of(np.array(needed)), 1.0).windows:
+        assert read_window(day_span(window), hour_span(window), window.replicas) == window
+
+
+@pytest.mark.parametrize("written", [("Fri-Mon", "08:00-20:00"), ("Mon", "20:00-08:00"), ("Someday", "08:00-20:00")])
+def test_what_is_no_window_is_refused(written: tuple[str, str]) -> None:
+    with pytest.raises(ValueError):
+        read_window(*written, 1)
 
 
 def test_office_hours_read_as_office_hours() -> None:
@@ -122,30 +125,21 @@ def test_office_hours_read_as_office_hours() -> None:
     schedule = minimum_replicas(forecast_of(np.array(day * 5 + [2] * 48) * 10.0), 10.0)
     assert schedule.describe() == "Mon-Fri  08:00-20:00  6\notherwise             2"
     assert schedule.replica_hours_per_week == sum(schedule.needed) == 60 * 6 + 108 * 2
-    assert keda_cron_triggers(schedule, lead_minutes=5) == [
-        {
-            "type": "cron",
-            "name": "schedule-1",
-            "metadata": {"timezone": "UTC", "start": "55 7 * * 1-5", "end": "0 20 * * 1-5", "desiredReplicas": "6"},
-        }
-    ]
-    assert hpa_minimum_changes(schedule)[:2] == [
-        {"schedule": "0 8 * * 1", "min_replicas": 6},
-        {"schedule": "0 20 * * 1", "min_replicas": 2},
-    ]
+    (window,) = schedule.windows
+    assert cron_span(window, lead_minutes=5) == ("55 7 * * 1-5", "0 20 * * 1-5")
+    with pytest.raises(ValueError, match=r"within 0\.\.60"):
+        cron_span(window, lead_minutes=61)
 
 
 def test_a_weekend_from_midnight_starts_on_friday_evening() -> None:
     schedule = minimum_replicas(forecast_of(np.array([1] * 120 + [4] * 48)), 1.0)
-    (trigger,) = keda_cron_triggers(schedule)
-    assert (trigger["metadata"]["start"], trigger["metadata"]["end"]) == ("50 23 * * 5", "0 0 * * 1")
+    (window,) = schedule.windows
+    assert cron_span(window, lead_minutes=10) == ("50 23 * * 5", "0 0 * * 1")
 
 
 def test_a_flat_week_needs_no_window() -> None:
     schedule = minimum_replicas(forecast_of(np.full(168, 25.0)), 10.0)
     assert (schedule.base, schedule.windows, schedule.describe()) == (3, (), "otherwise             3")
-    assert keda_cron_triggers(schedule) == []
-    assert hpa_minimum_changes(schedule) == [{"schedule": "0 0 * * 1", "min_replicas": 3}]
 
 
 def test_floor_and_ceiling() -> None:

@@ -209,7 +209,7 @@ def test_differences_are_words_and_long_lists_end_in_a_count() -> None:
 
 def test_a_scaled_model_is_sized_for_its_maximum_and_keeps_its_range() -> None:
     raw = changed(models__chat__replicas={"min": 1, "max": 3}, models__chat__autoscaling="keda")
-    raw |= {"target": "kubernetes", "context": "c", "observability": {"prometheus_url": "http://p:9090"}}
+    raw |= {"target": "kubernetes", "context": "c", "observability": {"prometheus_url": "http://prometheus.monitoring:9090"}}
     raw |= {"gpu_pool": {"node_class": {"group": "karpenter.k8s.aws", "kind": "EC2NodeClass", "name": "gpu"}}}
     raw |= {"registry": {"server": "registry.example.com/team"}}
     sizing = sized(raw)

@@ -1,0 +1,50 @@
+"""What caps all models of a stack together: budgets, quotas, and the floor that stays off spot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from planner.allocation import HOURS_PER_MONTH, Cap, Pool, SpotRule
+from planner.settings import GpuPool, StackSettings, memory_gib
+
+__all__ = ["caps_of", "spot_rule"]
+
+# What the plan gives a server on CPUs.
+_CPU_SERVER_GIB = 0.5
+
+
+def spot_rule(pool: GpuPool) -> SpotRule | None:
+    """The floor of every model; ``None`` where spot is off."""
+    floor = pool.spot_floor
+    if floor is not None:
+        return SpotRule(floor_replicas=floor.on_demand_replicas, floor_fraction=floor.on_demand_share)
+    return SpotRule(floor_replicas=0) if pool.spot else None
+
+
+def caps_of(settings: StackSettings, pools: Sequence[Pool]) -> Iterator[Cap]:
+    """Budgets at list price, because policies hold the preview to that; caps and quotas on all nodes in use."""
+    budget, gpu_pool = settings.budget, settings.gpu_pool
+    if budget.usd_per_month is not None:
+        yield Cap(name="budget.usd_per_month", unit="list_usd_per_hour", limit=budget.usd_per_month / HOURS_PER_MONTH)
+    if budget.gpus is not None:
+        yield Cap(name="budget.gpus", unit="gpus", limit=budget.gpus)
+    if gpu_pool.max_gpus is not None:
+        yield Cap(name="gpu_pool.max_gpus", unit="gpus", limit=gpu_pool.max_gpus)
+    if budget.memory_gib is not None:
+        rest = budget.memory_gib - sum(_other_memory_gib(settings))
+        yield Cap(name="budget.memory_gib (less what runs on CPUs)", unit="memory_gib", limit=max(0.0, rest))
+    for number, quota in enumerate(gpu_pool.quotas):
+        covered = tuple(pool.name for pool in pools if quota.covers(pool.name.split(" ")[-1]))
+        for unit, limit in quota.limits.items():
+            if covered:
+                yield Cap(name=f"gpu_pool.quotas.{number}.{unit}", unit=unit, limit=limit, pools=covered)
+
+
+def _other_memory_gib(settings: StackSettings) -> Iterator[float]:
+    for application in settings.applications.values():
+        replicas = application.replicas
+        count = replicas if isinstance(replicas, int) else replicas.max
+        yield count * memory_gib(application.resources.memory)
+    for model in settings.models.values():
+        if model.hardware is None:
+            yield model.maximum_replicas * _CPU_SERVER_GIB
