@@ -36,6 +36,7 @@ machine = Machine(
     pip_config=os.environ.get("LLMOS_PIP_CONFIG", ""),
     source_commit=os.environ.get("LLMOS_SOURCE_COMMIT", ""),
     commit_epochs=commit_epochs(committed, project=project),
+    allow_replace=tuple(os.environ.get("LLMOS_ALLOW_REPLACE", "").split()),
 )
 llm_stack = LlmStack("llm-stack", LlmStackArgs(plan=plan, machine=machine))
 for name, value in llm_stack.summary.items():

@@ -20,11 +20,18 @@ class Identity:
         stack: the stack's name; the ``app.kubernetes.io/instance`` of everything.
         namespace: the Kubernetes namespace.
         durable: outside dev, where deleting an object by mistake costs more than an extra step.
+        allow_replace: objects that may be deleted and created again all the same, e.g. ``Deployment/chat``.
     """
 
     stack: str
     namespace: str
     durable: bool
+    allow_replace: tuple[str, ...] = ()
+
+    def guarded(self, kind: str, name: str) -> bool:
+        """Whether the engine must refuse to delete the object, also as part of a replace (``protect``). A policy
+        cannot: it is shown new properties only."""
+        return self.durable and f"{kind}/{name}" not in self.allow_replace
 
     def selector(self, name: str) -> dict[str, str]:
         """Labels that select the pods of a workload. Name and instance only: selectors cannot be changed later

@@ -78,6 +78,7 @@ class Application(Component):
             spec=_deployment_spec(name, args),
             opts=self.child(
                 depends_on=[account, policy, *self._generated_keys(args)],
+                protect=identity.guarded("Deployment", name),
                 # The autoscaler owns the count: without this every update would go back to the minimum.
                 ignore_changes=["spec.replicas"] if autoscaled else None,
             ),

@@ -82,6 +82,7 @@ class ModelServer(Component):
             spec=_deployment_spec(name, args, claim=claim, port=port),
             opts=self.child(
                 depends_on=[account, policy],
+                protect=identity.guarded("Deployment", name),
                 ignore_changes=["spec.replicas"] if model.replicas_max > model.replicas_min else None,
             ),
         )
@@ -126,10 +127,11 @@ class ModelServer(Component):
 
     def _weight_cache(self, name: str, args: ModelServerArgs) -> str:
         """The volume that all replicas share, where the cluster has a class for it; its name, or nothing."""
-        model, durable = args.model, args.identity.durable
+        model = args.model
         if not model.storage_class:
             return ""
         claim = f"{name}-weights"
+        guarded = args.identity.guarded("PersistentVolumeClaim", claim)
         k8s.core.v1.PersistentVolumeClaim(
             claim,
             metadata=meta(args.identity, claim, "weights"),
@@ -138,7 +140,7 @@ class ModelServer(Component):
                 "storageClassName": model.storage_class,
                 "resources": {"requests": {"storage": f"{-(-model.weights_gib * 4 // 3) or 200:.0f}Gi"}},
             },
-            opts=self.child(protect=durable, retain_on_delete=durable),
+            opts=self.child(protect=guarded, retain_on_delete=guarded),
         )
         return claim
 

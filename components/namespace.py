@@ -50,12 +50,13 @@ class Namespace(Component):
         identity, space = args.identity, args.space
         fence = self.child()
         if space.create:
+            guarded = identity.guarded("Namespace", identity.namespace)
             labels = {**identity.labels(name, "namespace"), **_POD_SECURITY, ENGINE_LABEL: "pulumi"}
             namespace = k8s.core.v1.Namespace(
                 name,
                 metadata={"name": identity.namespace, "labels": labels},
                 # Deleting a namespace deletes all that is in it, also what others put there.
-                opts=self.child(protect=identity.durable, retain_on_delete=identity.durable),
+                opts=self.child(protect=guarded, retain_on_delete=guarded),
             )
             fence = self.child(depends_on=[namespace])
         k8s.networking.v1.NetworkPolicy(

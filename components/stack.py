@@ -45,6 +45,7 @@ class Machine:
     pip_config: str = ""
     source_commit: str = ""
     commit_epochs: Mapping[str, int] = field(default_factory=dict)
+    allow_replace: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +73,8 @@ class LlmStack(Component):
         super().__init__(name, props=_stated(plan), opts=_with_providers(plan, args.machine, opts))
         self._plan, self._machine = plan, args.machine
         self._identity = Identity(
-            stack=plan.stack, namespace=plan.namespace.name, durable=plan.environment != "dev"
+            stack=plan.stack, namespace=plan.namespace.name, durable=plan.environment != "dev",
+            allow_replace=(*plan.allow_replace, *args.machine.allow_replace),
         )
         self._namespace = Namespace(
             "namespace", NamespaceArgs(identity=self._identity, space=plan.namespace), self.child()

@@ -18,7 +18,7 @@ from llmos.stacks import Stack, load_stack
 from planner.faults import EnvironmentFault, Fault, UserFault
 from planner.machine import local_cluster
 
-__all__ = ["Session", "add_stack_arguments", "confirm", "open_session", "with_image_env"]
+__all__ = ["Session", "add_replace_argument", "add_stack_arguments", "confirm", "open_session", "with_image_env"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +55,28 @@ def add_stack_arguments(parser: argparse.ArgumentParser, *, engine: bool = True)
         )
 
 
+def add_replace_argument(parser: argparse.ArgumentParser) -> None:
+    """The option of the commands that change or preview a stack."""
+    parser.add_argument(
+        "--allow-replace", action="append", default=[], metavar="KIND/NAME", type=_replaceable,
+        help="let this Deployment, PersistentVolumeClaim, Namespace or Repository be deleted and created again, or "
+        "removed where it is protected; may be repeated",
+    )  # fmt: skip
+
+
+def _replaceable(name: str) -> str:
+    from llmos.engines.replaces import GUARDED
+
+    kind, _, rest = name.partition("/")
+    if kind not in GUARDED or not rest:
+        raise argparse.ArgumentTypeError(f"`{name}` is not KIND/NAME with a kind of {', '.join(GUARDED)}")
+    return name
+
+
+def _allowed(args: argparse.Namespace) -> list[str]:
+    return sorted(set(getattr(args, "allow_replace", ())))
+
+
 def open_session(
     args: argparse.Namespace, *, start: bool, offline: bool = False, stack: Stack | None = None
 ) -> Session:
@@ -87,6 +109,9 @@ def open_session(
         context=kube.context if kube else None,
         kubectl=Path(kube.kubectl) if kube else None,
         offline=offline,
+        allow_replace=(*stack.plan.allow_replace, *_allowed(args)),
+        # The program lifts the engine's own protection of what this run may replace.
+        env={"LLMOS_ALLOW_REPLACE": " ".join(_allowed(args))} if _allowed(args) else {},
     )
     return Session(
         stack=stack, engine=engine, run=run, kube=kube, cluster=cluster, simulated=simulated, install=install

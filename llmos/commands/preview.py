@@ -10,11 +10,12 @@ from collections.abc import Sequence
 
 from llmos.builds import synth_preview
 from llmos.engines.base import EngineAction
+from llmos.engines.replaces import replace_findings
 from llmos.judging import judge
 from llmos.kube import identity
 from llmos.objects import kubernetes_objects, type_of
 from llmos.packs import Finding
-from llmos.session import Session, add_stack_arguments, open_session, with_image_env
+from llmos.session import Session, add_replace_argument, add_stack_arguments, open_session, with_image_env
 from llmos.synth import Program
 from planner.plan import Plan
 
@@ -25,6 +26,7 @@ _FINDING_FIELDS = ("rule", "level", "object", "path", "message", "fix")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_stack_arguments(parser)
+    add_replace_argument(parser)
     parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
     parser.add_argument("--offline", action="store_true", help="ask no cluster and no registry; needs no credentials")
 
@@ -34,6 +36,7 @@ def run(args: argparse.Namespace) -> int:
     program, not_built = synth_preview(session.stack)
     findings = judge(program, environment=session.run.environment, preview=True)
     actions = _actions(session, program)
+    findings += replace_findings(actions, allowed=session.run.allow_replace)
     if args.json:
         print(json.dumps(_document(session, actions, findings), indent=2))
     else:
@@ -53,7 +56,7 @@ def _actions(session: Session, program: Program) -> Sequence[EngineAction]:
     if session.engine.name == "pulumi":
         from llmos.engines import pulumi
 
-        return pulumi.preview(with_image_env(session, make=False))
+        return pulumi.preview(with_image_env(session, make=False), refuse=False)
     from llmos.engines import kubectl
 
     return kubectl.preview(session.run, program)

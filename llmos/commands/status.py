@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from llmos.kube import KubeObject
 from llmos.loading import unready
+from llmos.pulumi_state import state_lines
 from llmos.session import Session, add_stack_arguments, open_session
 from llmos.state import show_state
 
@@ -32,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
     print("Network policies: not enforced on simulated nodes" if session.simulated else "Network policies: as the "
           "cluster's network plugin enforces them")  # fmt: skip
     events = sorted(session.kube.get("events", "-n", namespace), key=_when)
-    for line in (*_starting(session, events), *_events(events)):
+    for line in (*state_lines(session), *_starting(session, events), *_events(events)):
         print(line)
     return 0
 

@@ -11,7 +11,7 @@ from llmos.engines.base import EngineResult
 from llmos.git import deployed_commit
 from llmos.judging import judge, refuse_mandatory
 from llmos.release.running import note_source
-from llmos.session import Session, add_stack_arguments, confirm, open_session, with_image_env
+from llmos.session import Session, add_replace_argument, add_stack_arguments, confirm, open_session, with_image_env
 from llmos.stacks import load_stack
 from llmos.state import show_state
 
@@ -20,6 +20,7 @@ __all__ = ["add_arguments", "run"]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_stack_arguments(parser)
+    add_replace_argument(parser)
     parser.add_argument("--yes", action="store_true", help="change a cluster other than the embedded one unasked")
     parser.add_argument(
         "--timeout-minutes", type=float, default=0, metavar="N",

@@ -33,6 +33,7 @@ class EngineRun:
         kubectl: the kubectl program; None takes the one on PATH.
         offline: reach no cluster and ask for no credentials; only ``preview`` can do that.
         env: variables the program is run with, on top of this process's own.
+        allow_replace: objects that may be deleted and created again, e.g. ``Deployment/chat``.
         progress: called with one line for each thing worth knowing while the engine works.
     """
 
@@ -45,6 +46,7 @@ class EngineRun:
     kubectl: Path | None = None
     offline: bool = False
     env: Mapping[str, str] = field(default_factory=dict)
+    allow_replace: tuple[str, ...] = ()
     progress: Progress = note
 
     @property
@@ -68,6 +70,9 @@ class EngineAction:
         namespace: its namespace; empty for cluster-scoped objects and everything outside Kubernetes.
         name: its name in the cluster, else its logical name in the program.
         action: ``unknown`` when nothing could be asked, e.g. offline.
+        replaces: fields that cannot be changed in place, on the ``delete`` and ``create`` of an object that is
+            replaced; empty for all others.
+        stand_in_digest: whether the object was validated with a digest that stands in for one not known yet.
     """
 
     type: str
@@ -75,6 +80,8 @@ class EngineAction:
     namespace: str
     name: str
     action: Action
+    replaces: tuple[str, ...] = ()
+    stand_in_digest: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

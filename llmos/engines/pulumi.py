@@ -18,6 +18,7 @@ from llmos.engines.pulumi_events import EventLog
 from llmos.engines.pulumi_faults import explain, violations
 from llmos.engines.pulumi_recovery import adopt_pending, break_stale_lock
 from llmos.engines.pulumi_workspace import PulumiWorkspace
+from llmos.engines.replaces import refuse_replaces
 from planner.faults import Fault, UserFault
 
 if TYPE_CHECKING:
@@ -62,11 +63,16 @@ class _Session:
     moved: bool
 
 
-def preview(run: EngineRun) -> tuple[EngineAction, ...]:
+def preview(run: EngineRun, *, refuse: bool = True) -> tuple[EngineAction, ...]:
     """What `up` would do to each object; changes nothing.
 
+    Args:
+        run: stack and cluster.
+        refuse: raise for mandatory policies and for replaces that are not allowed; false for a caller that has asked
+            the policies itself and shows what they refuse beside the actions.
+
     Raises:
-        UserFault: a mandatory policy is broken, or the program refuses its input; one fault for each.
+        UserFault: as above, or the program refuses its input; one fault for each.
         EnvironmentFault: the CLI, a plugin, the state backend or the cluster is missing or fails.
     """
     if run.offline:
@@ -74,7 +80,7 @@ def preview(run: EngineRun) -> tuple[EngineAction, ...]:
         fix = "leave out --offline, or take `--engine kubectl`"
         raise UserFault(Fault(what="the pulumi engine asks the cluster and the state", where=where, fix=fix))
     refuse_foreign_namespace(run)
-    return _preview(_open(run))
+    return _preview(_open(run), refuse=refuse)
 
 
 def up(run: EngineRun, *, previewed: bool = False) -> EngineResult:
@@ -129,10 +135,13 @@ def destroy(run: EngineRun) -> EngineResult:
 
 
 def refresh(run: EngineRun) -> EngineResult:
-    """Bring the state up to what the cluster has, and drop creations that a killed run left pending."""
+    """Bring the state up to what the cluster has, and drop creations that a killed run left pending.
+
+    An action of the result says what the cluster had done: ``update`` changed the object, ``delete`` lost it.
+    """
     started = time.monotonic()
     session = _open(run)
-    log = EventLog(progress=run.progress)
+    log = EventLog(progress=run.progress, announce=False)
     _guarded(
         lambda: session.stack.refresh(
             on_event=log.feed, clear_pending_creates=True, color="never", show_secrets=False, suppress_progress=True
@@ -160,19 +169,26 @@ def _masked(outputs: Mapping[str, OutputValue]) -> Mapping[str, object]:
     return {name: "[secret]" if output.secret else output.value for name, output in outputs.items()}
 
 
-def _preview(session: _Session) -> tuple[EngineAction, ...]:
+def _preview(session: _Session, *, refuse: bool = True) -> tuple[EngineAction, ...]:
     run = session.run
     log = EventLog(progress=run.progress)
-    _guarded(
-        lambda: session.stack.preview(
-            on_event=log.feed, policy_packs=[str(run.policy_pack)], policy_pack_configs=[str(run.policy_config)],
-            refresh=session.moved, color="never", suppress_outputs=True, suppress_progress=True,
-        ),
-        session=session, log=log, doing="preview",
-    )  # fmt: skip
-    broken = violations(log.violations)
-    if broken:
-        raise UserFault(broken)
+    try:
+        _guarded(
+            lambda: session.stack.preview(
+                on_event=log.feed, policy_packs=[str(run.policy_pack)], policy_pack_configs=[str(run.policy_config)],
+                refresh=session.moved, color="never", suppress_outputs=True, suppress_progress=True,
+            ),
+            session=session, log=log, doing="preview",
+        )  # fmt: skip
+    except UserFault:
+        # Broken policies are the caller's to show; an object that the engine refuses is an error in any case.
+        if refuse or log.errors or not violations(log.violations):
+            raise
+    if refuse:
+        broken = violations(log.violations)
+        if broken:
+            raise UserFault(broken)
+        refuse_replaces(log.actions(), allowed=run.allow_replace)
     return log.actions()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from llmos.engines.base import Action, EngineAction, Progress
@@ -58,12 +58,15 @@ class EventLog:
     Attributes:
         progress: gets a line for each finished operation, each new state of a resource being waited for, and each
             warning.
+        announce: whether finished operations are worth a line; in a refresh they happen to the state only.
     """
 
     progress: Progress
+    announce: bool = True
     errors: list[Diagnostic] = field(default_factory=list)
     violations: list[Violation] = field(default_factory=list)
     _steps: dict[tuple[str, str], EngineAction] = field(default_factory=dict)
+    _replaces: dict[str, tuple[str, ...]] = field(default_factory=dict)
     _said: set[str] = field(default_factory=set)
 
     def feed(self, event: EngineEvent) -> None:
@@ -79,19 +82,25 @@ class EventLog:
 
     def actions(self) -> tuple[EngineAction, ...]:
         """One action for each object, two (delete and create) for one that is replaced; sorted."""
-        return tuple(sorted(self._steps.values(), key=lambda a: (a.type, a.namespace, a.name, a.action)))
+        found = [replace(step, replaces=self._replaces.get(urn, ())) for (urn, _), step in self._steps.items()]
+        return tuple(sorted(found, key=lambda a: (a.type, a.namespace, a.name, a.action)))
 
     def _plan(self, step: StepEventMetadata) -> None:
         action = _ACTIONS.get(step.op.value)
         if action and _is_managed(step):
             self._steps[step.urn, action] = _describe(step, action)
-        if step.op.value == "replace":
-            self._say(f"{object_name(step.urn)} is replaced: {', '.join(step.keys or []) or 'its inputs'} changed")
+        if step.op.value == "replace" and _is_managed(step):
+            self._replaces[step.urn] = _replacing_fields(step)
+            self._say(f"{object_name(step.urn)} is replaced: {', '.join(self._replaces[step.urn])} changed")
 
     def _finish(self, step: StepEventMetadata) -> None:
-        done = _DONE.get(_ACTIONS.get(step.op.value, ""))
-        if done and _is_managed(step):
-            planned = self._steps.get((step.urn, _ACTIONS[step.op.value])) or _describe(step, "unknown")
+        action = _ACTIONS.get(step.op.value)
+        if not action or not _is_managed(step):
+            return
+        # A refresh announces each object without saying what comes of it, so the outcome is what counts.
+        planned = self._steps.setdefault((step.urn, action), _describe(step, action))
+        done = _DONE.get(action)
+        if done and self.announce:
             where = f" in {planned.namespace}" if planned.namespace else ""
             self.progress(f"  {done} {planned.kind} {planned.name}{where}")
 
@@ -153,6 +162,13 @@ def _violation(event: PolicyEvent) -> Violation:
 def _is_managed(step: StepEventMetadata) -> bool:
     state = step.new or step.old
     return bool(state and state.custom) and not step.type.startswith("pulumi:")
+
+
+def _replacing_fields(step: StepEventMetadata) -> tuple[str, ...]:
+    """The fields that cannot be changed in place, as exactly as the provider says; never none."""
+    detailed = step.detailed_diff or {}
+    exact = sorted(path for path, diff in detailed.items() if diff.diff_kind.value.endswith("-replace"))
+    return tuple(exact or step.keys or ["its provider"])
 
 
 def _describe(step: StepEventMetadata, action: Action) -> EngineAction:

@@ -86,6 +86,7 @@ def make_plan(
         decisions=decide_hardware(settings, catalogue=catalogue, sizing=sizing),
         stack_file=where,
         released=from_lock,
+        allow_replace=settings.allow_replace,
         source_commit=lock.release.source_commit if from_lock else "",
         signatures=_signatures(lock.release) if from_lock else (),
     )

@@ -198,6 +198,7 @@ class Plan:
     a price is unknown. Capacity that exists already (CPU nodes, ``gpu_pool.kind: existing``) is not priced.
     ``released`` says that images come from the lock; ``source_commit`` and ``signatures`` (pairs of payload and
     signature) are those of the promoted release.
+    ``allow_replace`` names objects that may be deleted and created again, e.g. ``Deployment/chat``.
     """
 
     stack: str
@@ -222,6 +223,7 @@ class Plan:
     released: bool = False
     source_commit: str = ""
     signatures: tuple[tuple[str, str], ...] = ()
+    allow_replace: tuple[str, ...] = ()
     schema: int = field(default=1)
 
     def to_json(self) -> str:

@@ -6,7 +6,7 @@ import re
 from datetime import date
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from planner.settings._base import Name, Settings, service_namespace
 from planner.settings.applications import Application
@@ -27,6 +27,17 @@ __all__ = [
 
 
 _MIDNIGHT = re.compile(r"\d{4}-\d\d-\d\dT00:00:00(Z|[+]00:00)?")
+
+
+def _replaceable(name: str) -> str:
+    kinds = ("Deployment", "PersistentVolumeClaim", "Namespace", "Repository")
+    kind, _, rest = name.partition("/")
+    if kind not in kinds or not re.fullmatch(r"[a-z0-9]([-./a-z0-9]*[a-z0-9])?", rest):
+        raise ValueError(f"must be KIND/NAME, e.g. Deployment/chat, with a kind of {', '.join(kinds)}")
+    return name
+
+
+ReplaceableName = Annotated[str, AfterValidator(_replaceable)]
 
 
 class NamespaceSettings(Settings):
@@ -133,3 +144,6 @@ class StackSettings(Settings):
     """Own rows and prices over the shipped catalogue."""
     sizing: SizingSettings = SizingSettings()
     """How hardware is chosen."""
+    allow_replace: Annotated[tuple[ReplaceableName, ...], Field(strict=False)] = ()
+    """Objects that a change may delete and create again, e.g. Deployment/chat; every other Deployment,
+    PersistentVolumeClaim, Namespace and Repository is refused a replace. Remove the name after the change."""
