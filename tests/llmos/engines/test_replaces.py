@@ -26,7 +26,7 @@ def test_a_replace_is_one_mandatory_finding_in_the_form_of_a_policys() -> None:
     assert (row.rule, row.level, row.object) == ("no-replace", "mandatory", "Deployment/assistant/chat")
     assert row.path == "spec.selector"
     assert "--allow-replace Deployment/chat" in row.fix and "allow_replace: [Deployment/chat]" in row.fix
-    with pytest.raises(UserFault, match="policy no-replace: spec.selector cannot be changed in place"):
+    with pytest.raises(UserFault, match=r"policy no-replace: spec\.selector cannot be changed in place"):
         refuse_replaces([OLD, NEW], allowed=["Deployment/other", "Namespace/chat"])
 
 
@@ -80,8 +80,8 @@ def test_one_run_may_be_allowed_more(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("name", ["chat", "Pod/chat", "Deployment/", "Deployment/Chat"])
-def test_only_names_of_guarded_kinds_are_taken(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(UserFault, match="must be KIND/NAME, e.g. Deployment/chat"):
+def test_only_names_of_guarded_kinds_are_taken(name: str) -> None:
+    with pytest.raises(UserFault, match="must be KIND/NAME"):
         parse(stack_file("dev") | {"allow_replace": [name]}, where="Pulumi.dev.yaml")
 
 
