@@ -9,7 +9,14 @@ import pulumi
 from components.stack import LlmStack, LlmStackArgs, Machine
 from planner.faults import LlmosError, UserFault
 from planner.lock import parse_lock
-from planner.machine import commit_epochs, local_kubeconfig, local_registry, locks_dir, stack_folder
+from planner.machine import (
+    commit_epochs,
+    local_kubeconfig,
+    local_registry,
+    locks_dir,
+    registry_logins,
+    stack_folder,
+)
 from planner.plan import awaited, make_plan
 from planner.settings import parse
 
@@ -35,6 +42,7 @@ machine = Machine(
     ca_bundle=Path(ca_file).read_text(encoding="utf-8") if ca_file else "",
     pip_config=os.environ.get("LLMOS_PIP_CONFIG", ""),
     source_commit=os.environ.get("LLMOS_SOURCE_COMMIT", ""),
+    registry_logins=registry_logins() if any(image.tag for image in plan.images) else (),
     commit_epochs=commit_epochs(committed, project=project),
     allow_replace=tuple(os.environ.get("LLMOS_ALLOW_REPLACE", "").split()),
 )

@@ -11,6 +11,7 @@ import pulumi_docker_build as docker_build
 import pulumi_kubernetes as k8s
 
 from components._base import Component, Identity, awaited
+from components._docker import registries_provider
 from components.app_image import AppImage, AppImageArgs
 from components.application import Application, ApplicationArgs, Backend
 from components.autoscaler import Autoscaler, AutoscalerArgs
@@ -19,6 +20,7 @@ from components.gpu_node_pool import GpuNodePool, GpuNodePoolArgs
 from components.model_server import ModelServer, ModelServerArgs
 from components.namespace import Namespace, NamespaceArgs
 from components.registry import Registry, RegistryArgs
+from components.registry_image import RegistryImage, RegistryImageArgs
 from planner.plan import ApplicationPlan, ModelPlan, Plan
 
 __all__ = ["LlmStack", "LlmStackArgs", "Machine"]
@@ -35,6 +37,7 @@ class Machine:
         ca_bundle: PEM text of a company's certificates for downloads during builds; empty for none.
         pip_config: a pip.conf that names a company's package index for builds; empty for none.
         source_commit: commit that the stack is deployed from; empty where it is not known.
+        registry_logins: registries that the Docker client is logged in to; names only.
         commit_epochs: when build folders were last committed, in seconds since 1970, by folder as in the plan.
     """
 
@@ -44,6 +47,7 @@ class Machine:
     ca_bundle: str = ""
     pip_config: str = ""
     source_commit: str = ""
+    registry_logins: tuple[str, ...] = ()
     commit_epochs: Mapping[str, int] = field(default_factory=dict)
     allow_replace: tuple[str, ...] = ()
 
@@ -108,6 +112,9 @@ class LlmStack(Component):
         """References of all images by name: given ones as they are, built ones as outputs."""
         refs: dict[str, pulumi.Input[str]] = {}
         for image in self._plan.images:
+            if image.tag:
+                refs[image.name] = RegistryImage(image.name, RegistryImageArgs(tag=image.tag), self.child()).ref
+                continue
             if not image.build:
                 refs[image.name] = image.ref or awaited()
                 continue
@@ -193,7 +200,8 @@ class LlmStack(Component):
     def _pull_secret(self, image: str) -> str:
         """The registry's Secret, for images that come from it."""
         found = self._plan.image(image)
-        own = bool(found.build) or found.ref.startswith(f"{self._plan.registry.server}/")
+        given = found.ref or found.tag
+        own = bool(found.build) or found.awaited or given.startswith(f"{self._plan.registry.server}/")
         return self._registry.pull_secret if own else ""
 
 
@@ -220,5 +228,8 @@ def _with_providers(plan: Plan, machine: Machine, opts: pulumi.ResourceOptions |
         cluster_identifier=f"llmagentos-{plan.target}-{plan.context or 'embedded'}",
         enable_server_side_apply=True,
     )
-    images = docker_build.Provider("images")
-    return pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(providers=[cluster, images]))
+    providers = [cluster, docker_build.Provider("images")]
+    tags = [image.tag for image in plan.images if image.tag]
+    if tags:
+        providers.append(registries_provider(tags, machine.registry_logins))
+    return pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(providers=providers))

@@ -9,9 +9,10 @@ from llmos.console import note, step
 from llmos.images.build import BuiltImage, build, check, unchanged
 from llmos.images.options import options_of
 from llmos.images.registry import ensure_registry, find_registry
+from llmos.images.tags import digest_of
 from llmos.paths import PROJECT_ROOT
 from llmos.stacks import Stack
-from llmos.synth import IMAGE_TYPE, Program, Resource, synth
+from llmos.synth import IMAGE_TYPE, Program, ResolveTag, Resource, synth
 from planner.faults import UserFault
 from planner.plan import awaited
 from planner.plan.make import LOCAL_REGISTRY
@@ -56,25 +57,48 @@ def build_images(stack: Stack, program: Program, *, install: bool) -> dict[str, 
 
 def synth_built(stack: Stack, images: Mapping[str, BuiltImage]) -> Program:
     """The program with the digests of its images."""
-    return synth(stack.raw, stack=stack.name, build=lambda name, _: images[name].digest)
+    return synth(stack.raw, stack=stack.name, build=lambda name, _: images[name].digest, resolve=_resolver(stack))
 
 
-def synth_preview(stack: Stack) -> tuple[Program, list[str]]:
+def synth_preview(stack: Stack, *, offline: bool = False) -> tuple[Program, list[str]]:
     """The program as a preview sees it, and the names of images whose digest is not known yet.
 
     Nothing is built or started. Where every image is the one that the last build made, its digest is known and the
-    preview is exact.
+    preview is exact. Images by tag are looked up in their registry, unless ``offline`` says that nothing is asked.
+
+    Raises:
+        UserFault: a registry does not have a tag.
+        EnvironmentFault: a registry is out of reach or refuses.
     """
+    resolve = None if offline else _resolver(stack)
     registry = find_registry()
     if registry:
         os.environ["LLMOS_REGISTRY"] = registry.address
-    program = synth(stack.raw, stack=stack.name, preview=True)
+    program = synth(stack.raw, stack=stack.name, preview=True, resolve=resolve)
     wanted = program.of_type(IMAGE_TYPE)
     known = {resource.name: unchanged(**_arguments(stack, resource)) for resource in wanted}
     missing = [name for name, digest in known.items() if digest is None]
+    missing += [image.name for image in stack.plan.images if image.tag and offline]
     if missing or awaited(stack.plan):
         return program, missing
-    return synth(stack.raw, stack=stack.name, build=lambda name, _: known[name] or ""), []
+    return synth(stack.raw, stack=stack.name, build=lambda name, _: known[name] or "", resolve=resolve), []
+
+
+def _resolver(stack: Stack) -> ResolveTag:
+    """Looks a tag up once per run: what was judged is what is deployed, even if the tag moves in between."""
+    owners = {image.tag: image.name for image in stack.plan.images if image.tag}
+
+    def resolve(tag: str) -> str:
+        if tag not in _digests:
+            where = f"{stack.file.name}: applications.{owners[tag]}.image.tag"
+            with step(f"looking up {tag}"):
+                _digests[tag] = digest_of(tag, where=where)
+        return _digests[tag]
+
+    return resolve
+
+
+_digests: dict[str, str] = {}
 
 
 def _arguments(stack: Stack, resource: Resource) -> dict[str, object]:

@@ -25,12 +25,15 @@ from pulumi.runtime.sync_await import _ensure_event_loop, _sync_await
 
 from llmos.paths import PROJECT_ROOT
 
-__all__ = ["UNKNOWN", "BuildOutput", "Program", "Resource", "synth"]
+__all__ = ["UNKNOWN", "BuildOutput", "Program", "ResolveTag", "Resource", "synth"]
 
 UNKNOWN = rpc.UNKNOWN
 """What stands in a property for a value that is known only after something was created."""
 
 IMAGE_TYPE = "docker-build:index:Image"
+REGISTRY_IMAGE_FUNCTION = "docker:index/getRegistryImage:getRegistryImage"
+ResolveTag = Callable[[str], str]
+"""From an image's name with a tag to its digest."""
 BuildOutput = Callable[[str, Mapping[str, Any]], str]
 """From an image's name and build inputs to its digest; called for each image when not in preview."""
 
@@ -80,22 +83,29 @@ class Program:
 
 
 def synth(
-    raw: Mapping[str, Any], *, stack: str = "dev", preview: bool = False, build: BuildOutput | None = None
+    raw: Mapping[str, Any],
+    *,
+    stack: str = "dev",
+    preview: bool = False,
+    build: BuildOutput | None = None,
+    resolve: ResolveTag | None = None,
 ) -> Program:
     """Run ``__main__.py`` without an engine and return all that it registers.
 
     Args:
         raw: value of ``llmagentos:stack``, as it stands in the stack file.
         stack: the stack's name.
-        preview: make all provider outputs unknown, as the engine does before anything exists.
+        preview: make the outputs of resources unknown, as the engine does before anything exists.
         build: gives the digest of each built image; needed when not in preview and an image is built.
+        resolve: gives the digest of each image that is named by a tag. The engine asks in a preview, too; without it
+            the digest is unknown there, and elsewhere it is needed.
 
     Raises:
         Whatever the program raises; stack files are checked before (``planner.settings.parse``).
     """
     # A caller that ran asyncio.run before has no loop any more, and Pulumi's resources want one.
     _ensure_event_loop()
-    monitor = _Monitor(preview=preview, build=build)
+    monitor = _Monitor(preview=preview, build=build, resolve=resolve)
     with _program_environment():
         mocks.set_mocks(
             _NoMocks(), project="llmagentos", stack=stack, preview=preview, monitor=monitor, logger=_quiet_logger()
@@ -122,11 +132,11 @@ class _NoMocks(mocks.Mocks):
 class _Monitor(mocks.MockMonitor):
     """Pulumi's mock monitor, which also keeps the options that it would otherwise throw away."""
 
-    def __init__(self, *, preview: bool, build: BuildOutput | None) -> None:
+    def __init__(self, *, preview: bool, build: BuildOutput | None, resolve: ResolveTag | None) -> None:
         super().__init__(_NoMocks())
         self.registered: list[Resource] = []
         self.outputs: dict[str, Any] = {}
-        self._preview, self._build = preview, build
+        self._preview, self._build, self._resolve = preview, build, resolve
 
     def make_urn(self, parent: str, type_: str, name: str) -> str:
         """As the engine makes it: with the types of all parents below the stack (the mock keeps only the nearest)."""
@@ -149,6 +159,18 @@ class _Monitor(mocks.MockMonitor):
             urn=urn, id="" if self._preview or not request.custom else request.name
         )
         answer.object.CopyFrom(json_format.ParseDict(state, answer.object))
+        return answer
+
+    def Invoke(self, request: Any) -> Any:
+        if request.tok != REGISTRY_IMAGE_FUNCTION:
+            return super().Invoke(request)
+        name = json_format.MessageToDict(request.args)["name"]
+        if self._resolve is None and not self._preview:
+            raise ValueError(f"the digest of {name} is needed, and nothing looks it up")
+        answer = resource_pb2.ResourceInvokeResponse(unknown=self._resolve is None)
+        if self._resolve is not None:
+            result = {"id": name, "name": name, "sha256Digest": self._resolve(name)}
+            json_format.ParseDict(result, getattr(answer, "return"))
         return answer
 
     def RegisterResourceOutputs(self, request: Any) -> Any:

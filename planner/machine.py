@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 __all__ = [
     "STACK_FOLDER",
     "cache_dir",
     "commit_epochs",
+    "docker_config",
     "local_cluster",
     "local_kubeconfig",
     "local_registry",
     "locks_dir",
+    "registry_logins",
     "stack_folder",
 ]
 
@@ -85,3 +89,20 @@ def _last_commit(folder: str, project: Path) -> int | None:
         return None
     said = done.stdout.strip()
     return int(said) if done.returncode == 0 and said.isdigit() else None
+
+
+def docker_config() -> dict[str, Any]:
+    """The Docker client's configuration (``$DOCKER_CONFIG/config.json``, or below ``~/.docker``); empty for none."""
+    folder = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
+    try:
+        found = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def registry_logins() -> tuple[str, ...]:
+    """Registries that the Docker client has credentials for, e.g. ``ghcr.io``; sorted names, no secrets."""
+    config = docker_config()
+    names = {*(config.get("auths") or {}), *(config.get("credHelpers") or {})}
+    return tuple(sorted({name.removeprefix("https://").partition("/")[0] for name in names}))

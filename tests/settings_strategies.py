@@ -17,6 +17,7 @@ __all__ = ["mutated", "settings"]
 _SAMPLES = {
     _base._cpu: st.sampled_from(["500m", "2", "0.25", 1, 2.5]),
     _base._memory: st.sampled_from(["512Mi", "4Gi", "1.5G", "1073741824"]),
+    _base._tag_ref: st.sampled_from(["ghcr.io/team/app:1.2", "app:v1", "127.0.0.1:5000/a/b:x"]),
     _base._digest_ref: st.sampled_from(["repo/app@sha256:" + "0" * 64, "h.example:5000/a/b:v1@sha256:" + "a" * 64]),
 }
 # Values of every type at places where most do not belong.
@@ -54,7 +55,7 @@ def _mend(raw: dict[str, Any]) -> dict[str, Any]:
     models = raw.get("models") or {}
     for application in raw["applications"].values():
         image = application["image"]
-        sources = {key: image[key] for key in ("build", "ref", "from") if image.get(key)}
+        sources = {key: image[key] for key in ("build", "ref", "tag", "from") if image.get(key)}
         application["image"] = dict([min(sources.items())]) if sources else {"build": "./app"}
         if application.get("model") not in models:
             application.pop("model", None)

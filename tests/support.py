@@ -26,7 +26,8 @@ def stack_file(name: str) -> dict[str, Any]:
 
 def synthesised(raw: Mapping[str, Any], *, preview: bool = False, stack: str = "dev") -> Program:
     """The program's resources, with one fixed digest for every image."""
-    return synth(raw, stack=stack, preview=preview, build=lambda name, inputs: DIGEST)
+    resolve = None if preview else lambda tag: DIGEST
+    return synth(raw, stack=stack, preview=preview, build=lambda name, inputs: DIGEST, resolve=resolve)
 
 
 def by_name(raw: Mapping[str, Any], *, stack: str = "dev") -> dict[tuple[str, str], KubeObject]:

@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     session = open_session(args, start=False, offline=args.offline)
-    program, not_built = synth_preview(session.stack)
+    program, not_built = synth_preview(session.stack, offline=args.offline)
     findings = judge(program, environment=session.run.environment, preview=True)
     actions = _actions(session, program)
     findings += replace_findings(actions, allowed=session.run.allow_replace)
@@ -100,7 +100,7 @@ def _print(
 def _stand_in_note(not_built: Sequence[str], session: Session) -> str:
     names = ", ".join(not_built)
     checked = ", validated with a stand-in digest" if session.kube else ""
-    return f"Image {names}: built by `up`; objects that use it are shown as changed{checked}"
+    return f"Image {names}: digest known at `up`; objects that use it are shown as changed{checked}"
 
 
 def _simulated_note(plan: Plan) -> str:

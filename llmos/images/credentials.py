@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from llmos.process import run
 from planner.faults import EnvironmentFault
+from planner.machine import docker_config
 
 __all__ = ["Login", "login_for"]
 
@@ -38,7 +37,7 @@ class Login:
 
 def login_for(host: str) -> Login | None:
     """The login that ``docker login HOST`` left, from a credential helper where one is configured; None without."""
-    config = _config()
+    config = docker_config()
     keys = _KEYS.get(host, (host, f"https://{host}"))
     helpers = config.get("credHelpers") or {}
     for key in keys:
@@ -48,15 +47,6 @@ def login_for(host: str) -> Login | None:
         if found:
             return found
     return None
-
-
-def _config() -> dict[str, Any]:
-    folder = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
-    try:
-        found = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _from_helper(helper: str, key: str) -> Login | None:

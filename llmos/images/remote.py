@@ -31,6 +31,7 @@ INDEX_TYPES = (
 _MANIFEST_TYPES = (
     *INDEX_TYPES, "application/vnd.oci.image.manifest.v1+json", "application/vnd.docker.distribution.manifest.v2+json",
 )  # fmt: skip
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _CHALLENGE = re.compile(r'(\w+)="([^"]*)"')
 _ADDRESSES = {"docker.io": "registry-1.docker.io"}
 _LARGEST = 8 * 2**20
@@ -82,6 +83,22 @@ class RemoteRegistry:
         if reference.startswith("sha256:") and made.digest != reference:
             raise self._fault(f"serves {made.digest} under {repository}@{reference}", "push the image again")
         return made
+
+    def digest(self, repository: str, tag: str) -> str | None:
+        """The digest behind a tag; None when the registry does not have it. Asked without the content, which Docker Hub
+        would count as a pull."""
+        path, headers = f"/v2/{repository}/manifests/{tag}", {"Accept": ", ".join(_MANIFEST_TYPES)}
+        with self._open("HEAD", path, repository, headers=headers, absent_ok=True) as answer:
+            if answer.status == http.HTTPStatus.NOT_FOUND:
+                return None
+            stated = answer.headers.get("Docker-Content-Digest", "")
+        found = None if _DIGEST.fullmatch(stated) else self.manifest(repository, tag)
+        return found.digest if found else stated
+
+    def tags(self, repository: str) -> list[str]:
+        """The tags of a repository, as far as the registry lists them in one answer."""
+        found = self._get(f"/v2/{repository}/tags/list", repository)
+        return (json.loads(found[0]).get("tags") or []) if found else []
 
     def has_blob(self, repository: str, digest: str) -> bool:
         """Whether a layer or configuration can be pulled."""
@@ -183,7 +200,9 @@ class RemoteRegistry:
         scheme, _, rest = challenge.partition(" ")
         if scheme.lower() != "bearer":
             return self._login.basic if self._login and not self._login.is_token else ""
-        asked = dict(_CHALLENGE.findall(rest))
+        asked = {"realm": "", **dict(_CHALLENGE.findall(rest))}
+        if not self._loopback and not asked["realm"].startswith("https://"):
+            raise self._fault("sends logins to a token server without TLS", "ask whoever runs it")
         # Of a push the registry names the scope; of its own accord it would grant less.
         query = {"service": asked.get("service", ""), "scope": asked.get("scope") or scope}
         request = urllib.request.Request(f"{asked['realm']}?{urllib.parse.urlencode(query)}")

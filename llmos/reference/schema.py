@@ -22,7 +22,7 @@ _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _NO_HARDWARE = {"properties": {"engine": {"const": "llama.cpp"}}, "required": ["engine"]}
 # Demands of validators that a schema can state too. Each is implied by what `parse` demands, never more than that.
 _CONDITIONS: dict[str, JsonSchemaValue] = {
-    "Image": {"anyOf": [{"required": [source]} for source in ("build", "ref", "from")]},
+    "Image": {"anyOf": [{"required": [source]} for source in ("build", "ref", "tag", "from")]},
     "Model": {"if": {"not": _NO_HARDWARE}, "then": {"required": ["hardware"]}},
     "StackSettings": {
         "if": {"properties": {"target": {"const": "kubernetes"}}, "required": ["target"]},

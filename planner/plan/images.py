@@ -39,6 +39,8 @@ def plan_images(
             )
         elif image.ref:
             images[name] = ImagePlan(name=name, ref=image.ref)
+        elif image.tag:
+            images[name] = ImagePlan(name=name, tag=image.tag)
         else:
             images[name] = ImagePlan(name=name, ref=lock.release.images.get(name, ""))
     for name, model in sorted(settings.models.items()):

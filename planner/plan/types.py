@@ -52,11 +52,12 @@ class RegistryPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class ImagePlan:
-    """One container image: built from ``build`` (a folder), an existing ``ref`` with digest, or neither while the lock
-    of a stack names none yet."""
+    """One container image: built from ``build`` (a folder), an existing ``ref`` with digest, one whose digest is looked
+    up by ``tag``, or none of these while the lock of a stack names none yet."""
 
     name: str
     ref: str = ""
+    tag: str = ""
     build: str = ""
     platforms: tuple[str, ...] = ()
     base_image: str = ""
@@ -64,7 +65,7 @@ class ImagePlan:
     @property
     def awaited(self) -> bool:
         """Whether a promotion has yet to say which image this is."""
-        return not self.ref and not self.build
+        return not (self.ref or self.tag or self.build)
 
 
 @dataclass(frozen=True, kw_only=True)

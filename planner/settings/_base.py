@@ -17,6 +17,7 @@ __all__ = [
     "Port",
     "SecretRef",
     "Settings",
+    "TagRef",
     "cpu_cores",
     "looks_like_secret",
     "memory_gib",
@@ -24,6 +25,7 @@ __all__ = [
 ]
 
 DIGEST = re.compile(r"@sha256:[0-9a-f]{64}$")
+TAG = re.compile(r"([a-zA-Z0-9.-]+(:[0-9]+)?/)?[a-z0-9]+([._/-]+[a-z0-9]+)*:[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 _CPU = re.compile(r"(?P<number>\d+(?:\.\d+)?)(?P<milli>m?)")
 _MEMORY = re.compile(r"(?P<number>\d+(?:\.\d+)?)(?P<suffix>Ki|Mi|Gi|Ti|k|M|G|T|)")
 _MEMORY_BYTES = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
@@ -78,6 +80,14 @@ def _memory(quantity: str) -> str:
     return quantity
 
 
+def _tag_ref(ref: str) -> str:
+    if "@" in ref:
+        raise ValueError("must not end in a digest; an image with one goes under `ref`")
+    if not TAG.fullmatch(ref):
+        raise ValueError("must be a lower-case image name with a tag, e.g. ghcr.io/team/app:1.2")
+    return ref
+
+
 def _digest_ref(ref: str) -> str:
     if not DIGEST.search(ref):
         raise ValueError("must end in a digest, @sha256:<64 hex>; a tag can be moved to other content")
@@ -104,6 +114,7 @@ CpuQuantity = Annotated[
 MemoryQuantity = Annotated[
     str, AfterValidator(_memory), WithJsonSchema({"type": "string", "pattern": rf"^{_plain_groups(_MEMORY)}$"})
 ]
+TagRef = Annotated[str, AfterValidator(_tag_ref), WithJsonSchema({"type": "string", "pattern": rf"^{TAG.pattern}$"})]
 ImageRef = Annotated[str, AfterValidator(_digest_ref), WithJsonSchema({"type": "string", "pattern": DIGEST.pattern})]
 
 

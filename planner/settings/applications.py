@@ -15,6 +15,7 @@ from planner.settings._base import (
     Port,
     SecretRef,
     Settings,
+    TagRef,
     looks_like_secret,
 )
 from planner.settings.traffic import RequestHistory
@@ -25,12 +26,15 @@ Platform = Annotated[str, Field(pattern=r"^linux/(amd64|arm64)$")]
 
 
 class Image(Settings):
-    """Where an image comes from: exactly one of ``build``, ``ref`` and ``from``."""
+    """Where an image comes from: exactly one of ``build``, ``ref``, ``tag`` and ``from``."""
 
     build: str | None = None
     """Folder with a Dockerfile, relative to the project's folder."""
     ref: ImageRef | None = None
     """An existing image, by digest."""
+    tag: TagRef | None = None
+    """An existing image by its tag. Its registry is asked for the digest at every preview and `up`, and the digest is
+    what is deployed; for development, because what it names can change between two runs."""
     from_: Annotated[Literal["lock"] | None, Field(alias="from")] = None
     """``lock``: the digest that ``llmos promote`` wrote into the stack's lock."""
     platforms: Annotated[tuple[Platform, ...], Field(min_length=1, strict=False)] = ("linux/amd64",)
@@ -40,9 +44,10 @@ class Image(Settings):
 
     @model_validator(mode="after")
     def _one_source(self) -> Image:
-        given = [name for name, value in (("build", self.build), ("ref", self.ref), ("from", self.from_)) if value]
+        sources = {"build": self.build, "ref": self.ref, "tag": self.tag, "from": self.from_}
+        given = [name for name, value in sources.items() if value]
         if len(given) != 1:
-            raise ValueError(f"needs exactly one of build, ref and from; got {', '.join(given) or 'none'}")
+            raise ValueError(f"needs exactly one of build, ref, tag and from; got {', '.join(given) or 'none'}")
         if not self.build and ({"platforms", "base_image"} & self.model_fields_set):
             raise ValueError("platforms and base_image go with build only")
         return self

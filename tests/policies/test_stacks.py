@@ -46,7 +46,9 @@ def _replicas(most: int) -> st.SearchStrategy[Any]:
     return st.one_of(st.integers(1, most), ranges.map(lambda pair: {"min": pair[0], "max": pair[1]}))
 
 
-_IMAGE = st.one_of(st.just({"build": "./app"}), st.just({"ref": f"registry.example.com/app@{DIGEST}"}))
+_IMAGE = st.sampled_from([
+    {"build": "./app"}, {"ref": f"registry.example.com/app@{DIGEST}"}, {"tag": "registry.example.com/app:1.2"},
+])
 _ENDPOINT = st.fixed_dictionaries({
     "port": st.sampled_from([80, 443, 8080]), "type": st.sampled_from(["LoadBalancer", "ClusterIP"]),
     "auth": st.sampled_from(["api-key", "none"]),
