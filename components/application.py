@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import pulumi
-import pulumi_kubernetes as k8s
 
 from components._base import Component, Identity, meta
+from components._kubernetes import KubernetesObject
 from components._network import to_dns
 from components._pod import container, env_list, http_probes, merge, pod_spec, volume, writable
 from planner.plan import ApplicationPlan
@@ -59,20 +59,23 @@ class Application(Component):
     def __init__(self, name: str, args: ApplicationArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts=opts)
         application, identity = args.application, args.identity
-        account = k8s.core.v1.ServiceAccount(
+        account = KubernetesObject(
+            "v1", "ServiceAccount",
             name,
             metadata=meta(identity, name, "application"),
-            automount_service_account_token=False,
+            automountServiceAccountToken=False,
             opts=self.child(),
         )
-        policy = k8s.networking.v1.NetworkPolicy(
+        policy = KubernetesObject(
+            "networking.k8s.io/v1", "NetworkPolicy",
             f"{name}-egress",
             metadata=meta(identity, f"{name}-egress", "application"),
             spec=_egress(name, args),
             opts=self.child(),
         )
         autoscaled = application.autoscale_cpu_percent > 0
-        k8s.apps.v1.Deployment(
+        KubernetesObject(
+            "apps/v1", "Deployment",
             name,
             metadata=meta(identity, name, "application"),
             spec=_deployment_spec(name, args),
@@ -91,10 +94,11 @@ class Application(Component):
         secret = args.application.generated_key_secret
         if not secret:
             return []
-        made = k8s.core.v1.Secret(
+        made = KubernetesObject(
+            "v1", "Secret",
             secret,
             metadata=meta(args.identity, secret, "api-keys"),
-            string_data={"keys": pulumi.Output.secret(secrets.token_urlsafe(32))},
+            stringData={"keys": pulumi.Output.secret(secrets.token_urlsafe(32))},
             opts=self.child(ignore_changes=["stringData", "data"]),
         )
         return [made]

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import pulumi
-import pulumi_kubernetes as k8s
-from pulumi_kubernetes.apiextensions import CustomResource
 
 from components import _keda
 from components._base import Component, Identity, meta
+from components._kubernetes import KubernetesObject
 from planner.plan import GatewayPlan, ScheduledMinimum
 
 __all__ = ["Autoscaler", "AutoscalerArgs"]
@@ -54,7 +53,8 @@ class Autoscaler(Component):
     def __init__(self, name: str, args: AutoscalerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts=opts)
         identity, workload = args.identity, args.workload
-        k8s.policy.v1.PodDisruptionBudget(
+        KubernetesObject(
+            "policy/v1", "PodDisruptionBudget",
             workload,
             metadata=meta(identity, workload, "autoscaler"),
             # maxUnavailable, not minAvailable: with one replica the latter would keep nodes from ever being drained.
@@ -62,17 +62,17 @@ class Autoscaler(Component):
             opts=self.child(),
         )
         if args.cpu_percent and args.schedule is None:
-            k8s.autoscaling.v2.HorizontalPodAutoscaler(
+            KubernetesObject(
+                "autoscaling/v2", "HorizontalPodAutoscaler",
                 workload,
                 metadata=meta(identity, workload, "autoscaler"),
                 spec=_hpa_spec(args),
                 opts=self.child(),
             )
         elif args.cpu_percent or args.prometheus_url:
-            CustomResource(
+            KubernetesObject(
+                "keda.sh/v1alpha1", "ScaledObject",
                 f"{workload}-scaled",
-                api_version="keda.sh/v1alpha1",
-                kind="ScaledObject",
                 metadata=meta(identity, workload, "autoscaler", annotations=_keda.ANNOTATIONS),
                 spec=_keda_spec(args),
                 opts=self.child(),

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pulumi
-import pulumi_kubernetes as k8s
 
 from components._base import Component, Identity, meta
+from components._kubernetes import KubernetesObject
 from components._network import from_anywhere
 
 __all__ = ["Endpoint", "EndpointArgs"]
@@ -48,7 +48,8 @@ class Endpoint(Component):
     def __init__(self, name: str, args: EndpointArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts=opts)
         identity, application = args.identity, args.application
-        policy = k8s.networking.v1.NetworkPolicy(
+        policy = KubernetesObject(
+            "networking.k8s.io/v1", "NetworkPolicy",
             f"{application}-ingress",
             metadata=meta(identity, f"{application}-ingress", "endpoint"),
             spec={
@@ -60,7 +61,8 @@ class Endpoint(Component):
         )
         metadata = meta(identity, application, "endpoint")
         metadata["labels"]["llmagentos.dev/auth"] = args.auth
-        k8s.core.v1.Service(
+        KubernetesObject(
+            "v1", "Service",
             application,
             metadata=metadata,
             spec={

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import pulumi
-from pulumi_kubernetes.apiextensions import CustomResource
 
 from components._base import Component, Identity
+from components._kubernetes import KubernetesObject
 from planner.plan import GpuPoolPlan
 
 __all__ = ["GPU_TAINT", "GpuNodePool", "GpuNodePoolArgs"]
@@ -55,18 +55,16 @@ class GpuNodePool(Component):
         options = self.child()
         if not class_name:
             group, kind, class_name = "karpenter.kwok.sh", "KWOKNodeClass", args.pool.name
-            node_class = CustomResource(
+            node_class = KubernetesObject(
+                f"{group}/v1alpha1", kind,
                 f"{name}-class",
-                api_version=f"{group}/v1alpha1",
-                kind=kind,
                 metadata={"name": class_name, "labels": labels},
                 opts=self.child(),
             )
             options = self.child(depends_on=[node_class])
-        CustomResource(
+        KubernetesObject(
+            "karpenter.sh/v1", "NodePool",
             name,
-            api_version="karpenter.sh/v1",
-            kind="NodePool",
             metadata={"name": args.pool.name, "labels": labels},
             spec=_node_pool_spec(args.pool, node_class={"group": group, "kind": kind, "name": class_name}),
             opts=options,

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import pulumi
-import pulumi_kubernetes as k8s
-from pulumi_kubernetes.apiextensions import CustomResource
 
 from components import _vllm
 from components._base import Component, Identity, meta
+from components._kubernetes import KubernetesObject
 from components._metrics import pod_monitor_spec, service_annotations
 from components._model_network import server_flows, way_in
 from components._pod import container, env_list, http_probes, merge, pod_spec, volume, writable
@@ -59,20 +58,23 @@ class ModelServer(Component):
         super().__init__(name, opts=opts)
         model, identity = args.model, args.identity
         port = _vllm.PORT if model.engine == "vllm" else _LLAMA_PORT
-        account = k8s.core.v1.ServiceAccount(
+        account = KubernetesObject(
+            "v1", "ServiceAccount",
             name,
             metadata=meta(identity, name, "model-server"),
-            automount_service_account_token=False,
+            automountServiceAccountToken=False,
             opts=self.child(),
         )
         claim = self._weight_cache(name, args)
-        policy = k8s.networking.v1.NetworkPolicy(
+        policy = KubernetesObject(
+            "networking.k8s.io/v1", "NetworkPolicy",
             name,
             metadata=meta(identity, name, "model-server"),
             spec=server_flows(identity, model, port=port, scrape=self._scraped(args)),
             opts=self.child(),
         )
-        deployment = k8s.apps.v1.Deployment(
+        deployment = KubernetesObject(
+            "apps/v1", "Deployment",
             name,
             metadata=meta(
                 identity, name, "model-server",
@@ -97,7 +99,8 @@ class ModelServer(Component):
         if args.model.replicas_min == 0:
             # A Service is awaited until a pod is ready behind it, and at zero there is none.
             annotations["pulumi.com/skipAwait"] = "true"
-        k8s.core.v1.Service(
+        KubernetesObject(
+            "v1", "Service",
             name,
             metadata=meta(
                 identity, name, "model-server", **({"annotations": annotations} if annotations else {})
@@ -111,10 +114,9 @@ class ModelServer(Component):
             opts=self.child(depends_on=[deployment]),
         )
         if scrape and scrape.by == "pod-monitor":
-            CustomResource(
+            KubernetesObject(
+                "monitoring.coreos.com/v1", "PodMonitor",
                 f"{name}-metrics",
-                api_version="monitoring.coreos.com/v1",
-                kind="PodMonitor",
                 metadata=meta(identity, name, "model-server"),
                 spec=pod_monitor_spec(scrape, selector=identity.selector(name)),
                 opts=self.child(),
@@ -132,7 +134,8 @@ class ModelServer(Component):
             return ""
         claim = f"{name}-weights"
         guarded = args.identity.guarded("PersistentVolumeClaim", claim)
-        k8s.core.v1.PersistentVolumeClaim(
+        KubernetesObject(
+            "v1", "PersistentVolumeClaim",
             claim,
             metadata=meta(args.identity, claim, "weights"),
             spec={

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pulumi
-import pulumi_kubernetes as k8s
 
 from components._base import Component, Identity, meta
+from components._kubernetes import KubernetesObject
 from planner.plan import NamespacePlan
 
 __all__ = ["Namespace", "NamespaceArgs"]
@@ -52,20 +52,23 @@ class Namespace(Component):
         if space.create:
             guarded = identity.guarded("Namespace", identity.namespace)
             labels = {**identity.labels(name, "namespace"), **_POD_SECURITY, ENGINE_LABEL: "pulumi"}
-            namespace = k8s.core.v1.Namespace(
+            namespace = KubernetesObject(
+                "v1", "Namespace",
                 name,
                 metadata={"name": identity.namespace, "labels": labels},
                 # Deleting a namespace deletes all that is in it, also what others put there.
                 opts=self.child(protect=guarded, retain_on_delete=guarded),
             )
             fence = self.child(depends_on=[namespace])
-        k8s.networking.v1.NetworkPolicy(
+        KubernetesObject(
+            "networking.k8s.io/v1", "NetworkPolicy",
             f"{name}-default-deny",
             metadata=meta(identity, "default-deny", "namespace"),
             spec={"podSelector": {}, "policyTypes": ["Ingress", "Egress"]},
             opts=fence,
         )
-        k8s.core.v1.ResourceQuota(
+        KubernetesObject(
+            "v1", "ResourceQuota",
             f"{name}-quota",
             metadata=meta(identity, "stack", "namespace"),
             spec={
@@ -78,7 +81,8 @@ class Namespace(Component):
             },
             opts=fence,
         )
-        k8s.core.v1.LimitRange(
+        KubernetesObject(
+            "v1", "LimitRange",
             f"{name}-limits",
             metadata=meta(identity, "stack", "namespace"),
             spec={

@@ -89,6 +89,7 @@ def synth(
     preview: bool = False,
     build: BuildOutput | None = None,
     resolve: ResolveTag | None = None,
+    main: Path = PROJECT_ROOT / "__main__.py",
 ) -> Program:
     """Run ``__main__.py`` without an engine and return all that it registers.
 
@@ -99,6 +100,7 @@ def synth(
         build: gives the digest of each built image; needed when not in preview and an image is built.
         resolve: gives the digest of each image that is named by a tag. The engine asks in a preview, too; without it
             the digest is unknown there, and elsewhere it is needed.
+        main: the program; another one only for comparison.
 
     Raises:
         Whatever the program raises; stack files are checked before (``planner.settings.parse``).
@@ -113,8 +115,7 @@ def synth(
         set_root_resource(None)
         SETTINGS.outputs.clear()
         set_all_config({"llmagentos:stack": json.dumps(raw)})
-        main = str(PROJECT_ROOT / "__main__.py")
-        _sync_await(run_in_stack(lambda: runpy.run_path(main, run_name="__main__") and None))
+        _sync_await(run_in_stack(lambda: runpy.run_path(str(main), run_name="__main__") and None))
     resources = tuple(sorted(monitor.registered, key=lambda resource: resource.urn))
     return Program(resources=resources, outputs=_plain(monitor.outputs))
 
