@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pulumi
 
-from components.stack import LlmStack, LlmStackArgs, Machine
+from components.stack import Machine, make_stack
 from planner.faults import LlmosError, UserFault
 from planner.lock import parse_lock
 from planner.machine import (
     commit_epochs,
+    content_tags,
     local_kubeconfig,
     local_registry,
     locks_dir,
@@ -34,6 +35,9 @@ except LlmosError as error:
     # RunError is what Pulumi prints without a traceback.
     raise pulumi.RunError(str(error)) from None
 local = settings.target == "local"
+# ECR's tags cannot be moved, so each build has its own.
+tagged = [i.build for i in plan.images if i.build and plan.aws and plan.aws.repositories]
+build_salt = repr((plan.builds, os.environ.get("LLMOS_BASE_IMAGE"), [(i.build, i.platforms) for i in plan.images]))
 committed = [i.build for i in plan.images if i.build and plan.builds.timestamps == "commit"]
 machine = Machine(
     kubeconfig=local_kubeconfig() if local else "",
@@ -45,7 +49,7 @@ machine = Machine(
     registry_logins=registry_logins() if any(image.tag for image in plan.images) else (),
     commit_epochs=commit_epochs(committed, project=project),
     allow_replace=tuple(os.environ.get("LLMOS_ALLOW_REPLACE", "").split()),
+    content_tags=content_tags(tagged, project=project, salt=build_salt),
 )
-llm_stack = LlmStack("llm-stack", LlmStackArgs(plan=plan, machine=machine))
-for name, value in llm_stack.summary.items():
+for name, value in make_stack(plan, machine).summary.items():
     pulumi.export(name, value)

@@ -27,6 +27,7 @@ class AppImageArgs:
         ca_bundle: certificates of a company proxy as PEM text, given as build secret ``ca``; empty for none.
         pip_config: a pip.conf that names a company's package index, given as build secret ``pip``; empty for none.
         commit_epoch: when the folder was last committed, in seconds since 1970; None where it is not known.
+        tag: under which it is pushed, for people and for lifecycle rules; images are used by digest only.
     """
 
     context: str
@@ -37,6 +38,7 @@ class AppImageArgs:
     ca_bundle: str = ""
     pip_config: str = ""
     commit_epoch: int | None = None
+    tag: str = "latest"
 
 
 class AppImage(Component):
@@ -63,7 +65,7 @@ class AppImage(Component):
             context={"location": args.context},
             dockerfile={"location": f"{args.context}/Dockerfile"},
             platforms=list(args.platforms),
-            tags=[f"{args.repository}:latest"],
+            tags=[f"{args.repository}:{args.tag}"],
             build_args=build_args,
             secrets={name: pulumi.Output.secret(text) for name, text in secrets.items() if text},
             build_on_preview=False,

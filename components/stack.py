@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 import pulumi
 import pulumi_docker_build as docker_build
@@ -12,6 +12,7 @@ import pulumi_kubernetes as k8s
 
 from components._base import Component, Identity, awaited
 from components._docker import registries_provider
+from components._machine import Machine
 from components.app_image import AppImage, AppImageArgs
 from components.application import Application, ApplicationArgs, Backend
 from components.autoscaler import Autoscaler, AutoscalerArgs
@@ -23,33 +24,13 @@ from components.registry import Registry, RegistryArgs
 from components.registry_image import RegistryImage, RegistryImageArgs
 from planner.plan import ApplicationPlan, ModelPlan, Plan
 
-__all__ = ["LlmStack", "LlmStackArgs", "Machine"]
+if TYPE_CHECKING:
+    from components.aws.aws_endpoint import AwsEndpoint
+    from components.aws.cluster_stack import ClusterStack
+    from components.aws.ec2_gpu_pool import Ec2GpuPool
+    from components.aws.ecr_registry import EcrRegistry
 
-
-@dataclass(frozen=True, kw_only=True)
-class Machine:
-    """What the program is told about the machine it runs on; none of it enters the plan.
-
-    Attributes:
-        kubeconfig: file that describes the cluster; empty for the usual places of kubectl.
-        registry: address of the local registry where it differs from the plan's; empty otherwise.
-        base_image: base image for builds where the Dockerfile's own cannot be pulled; empty otherwise.
-        ca_bundle: PEM text of a company's certificates for downloads during builds; empty for none.
-        pip_config: a pip.conf that names a company's package index for builds; empty for none.
-        source_commit: commit that the stack is deployed from; empty where it is not known.
-        registry_logins: registries that the Docker client is logged in to; names only.
-        commit_epochs: when build folders were last committed, in seconds since 1970, by folder as in the plan.
-    """
-
-    kubeconfig: str = ""
-    registry: str = ""
-    base_image: str = ""
-    ca_bundle: str = ""
-    pip_config: str = ""
-    source_commit: str = ""
-    registry_logins: tuple[str, ...] = ()
-    commit_epochs: Mapping[str, int] = field(default_factory=dict)
-    allow_replace: tuple[str, ...] = ()
+__all__ = ["LlmStack", "LlmStackArgs", "Machine", "make_stack"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +38,7 @@ class LlmStackArgs:
     """What a stack is given: the plan, and the machine."""
 
     plan: Plan
-    machine: Machine = Machine()
+    machine: Machine = field(default_factory=Machine)
 
 
 class LlmStack(Component):
@@ -83,15 +64,7 @@ class LlmStack(Component):
         self._namespace = Namespace(
             "namespace", NamespaceArgs(identity=self._identity, space=plan.namespace), self.child()
         )
-        self._registry = Registry(
-            "registry",
-            RegistryArgs(
-                server=self._machine.registry or plan.registry.server,
-                pull_secret=plan.registry.pull_secret,
-                stack=plan.stack,
-            ),
-            self.child(),
-        )
+        self._registry = self._make_registry()
         self._images = self._build_images()
         self._pool = self._gpu_pool()
         servers = {model.name: self._model_server(model) for model in plan.models}
@@ -107,6 +80,14 @@ class LlmStack(Component):
         }
         # The engine shows policies about the whole stack its outputs only, so what the stack states is repeated there.
         self.register_outputs({**_stated(plan), **self.summary})
+
+    def _make_registry(self) -> Registry | EcrRegistry:
+        plan = self._plan
+        if plan.aws and plan.aws.repositories:
+            return aws_workload().registry(self, plan.aws, self._identity)
+        server = self._machine.registry or plan.registry.server
+        args = RegistryArgs(server=server, pull_secret=plan.registry.pull_secret, stack=plan.stack)
+        return Registry("registry", args, self.child())
 
     def _build_images(self) -> dict[str, pulumi.Input[str]]:
         """References of all images by name: given ones as they are, built ones as outputs."""
@@ -129,15 +110,18 @@ class LlmStack(Component):
                     pip_config=self._machine.pip_config,
                     builds=self._plan.builds,
                     commit_epoch=self._machine.commit_epochs.get(image.build),
+                    tag=self._machine.content_tags.get(image.build, "latest"),
                 ),
-                self.child(),
+                self.child(depends_on=[self._registry]),
             ).ref
         return refs
 
-    def _gpu_pool(self) -> GpuNodePool | None:
+    def _gpu_pool(self) -> GpuNodePool | Ec2GpuPool | None:
         pool = self._plan.gpu_pool
         if pool is None:
             return None
+        if self._plan.aws and (made := aws_workload().gpu_pool(self, self._plan, pool, self._identity)):
+            return made
         return GpuNodePool("gpu-pool", GpuNodePoolArgs(identity=self._identity, pool=pool), self.child())
 
     def _model_server(self, model: ModelPlan) -> ModelServer:
@@ -167,7 +151,7 @@ class LlmStack(Component):
         )
         return server
 
-    def _application(self, plan: ApplicationPlan, server: ModelServer | None) -> Endpoint:
+    def _application(self, plan: ApplicationPlan, server: ModelServer | None) -> Endpoint | AwsEndpoint:
         backend = Backend(url=server.url, model=plan.model, way=server.way_in) if server else None
         application = Application(
             plan.name,
@@ -188,6 +172,9 @@ class LlmStack(Component):
             ),
             self.child(depends_on=[self._namespace]),
         )
+        if self._plan.aws:
+            ready = [self._namespace, application]
+            return aws_workload().endpoint(self, self._plan.aws, plan, self._identity, ready)
         return Endpoint(
             f"{plan.name}-endpoint",
             EndpointArgs(
@@ -218,17 +205,36 @@ def _stated(plan: Plan) -> dict[str, Any]:
     }
 
 
+def make_stack(plan: Plan, machine: Machine) -> LlmStack | ClusterStack:
+    """The component of a stack file: applications and models, or a cluster for other stacks."""
+    if plan.cluster is None:
+        return LlmStack("llm-stack", LlmStackArgs(plan=plan, machine=machine))
+    from components.aws.cluster_stack import ClusterStack, ClusterStackArgs
+
+    return ClusterStack("cluster-stack", ClusterStackArgs(plan=plan))
+
+
+def aws_workload() -> ModuleType:
+    """The wiring of target aws, imported for that target only: the provider costs the others nothing."""
+    from components.aws import workload
+
+    return workload
+
+
 def _with_providers(plan: Plan, machine: Machine, opts: pulumi.ResourceOptions | None) -> pulumi.ResourceOptions:
     """Explicit providers: a default one follows whatever context the user's kubectl is switched to."""
-    cluster = k8s.Provider(
-        "cluster",
-        kubeconfig=machine.kubeconfig or None,
-        context=plan.context or None,
-        # Without it, any edit of the kubeconfig looks like another cluster, and everything is replaced.
-        cluster_identifier=f"llmagentos-{plan.target}-{plan.context or 'embedded'}",
-        enable_server_side_apply=True,
-    )
-    providers = [cluster, docker_build.Provider("images")]
+    if plan.aws:
+        providers = aws_workload().providers(plan.aws)
+    else:
+        cluster = k8s.Provider(
+            "cluster",
+            kubeconfig=machine.kubeconfig or None,
+            context=plan.context or None,
+            # Without it, any edit of the kubeconfig looks like another cluster, and everything is replaced.
+            cluster_identifier=f"llmagentos-{plan.target}-{plan.context or 'embedded'}",
+            enable_server_side_apply=True,
+        )
+        providers = [cluster, docker_build.Provider("images")]
     tags = [image.tag for image in plan.images if image.tag]
     if tags:
         providers.append(registries_provider(tags, machine.registry_logins))

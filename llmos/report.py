@@ -15,7 +15,7 @@ from llmos.cluster.contents import is_simulated
 from llmos.engines.base import EngineAction
 from llmos.kube import KubeObject
 from llmos.packs import Finding
-from planner.plan import Plan
+from planner.plan import CostItem, Plan, ServiceCost
 
 __all__ = ["actions_table", "console", "cost_table", "decisions_table", "findings_table", "money", "workloads_table"]
 
@@ -50,20 +50,39 @@ def decisions_table(plan: Plan) -> Table:
 
 def cost_table(plan: Plan, *, today: dt.date) -> Table:
     """Cost per month at the minimum and maximum of replicas, with source and age of each price."""
+    # The services of target aws are paid for by other units than hours.
+    what, each = ("what", "USD each") if plan.services else ("nodes", "USD/h")
     table = _table("Cost per month (730 h, list prices)")
-    for column in ("for", "nodes", "USD/h", "at least", "at most", "price from"):
-        table.add_column(column, justify="right" if column not in ("for", "nodes", "price from") else "left")
+    for column in ("for", what, each, "at least", "at most", "price from"):
+        side = "left" if column in ("for", what, "price from") else "right"
+        table.add_column(column, justify=side, overflow="fold")
     for item in plan.costs:
         nodes = str(item.nodes_min) if item.nodes_min == item.nodes_max else f"{item.nodes_min}-{item.nodes_max}"
         price = "unknown" if item.usd_per_hour is None else f"{item.usd_per_hour:.4f}"
-        age = (today - dt.date.fromisoformat(item.price_date)).days
         table.add_row(
             item.subject, f"{nodes} x {item.instance_type}", price, money(item.usd_per_month_min),
-            money(item.usd_per_month_max), f"{item.price_source}, {item.price_date} ({age} days old)",
+            money(item.usd_per_month_max), _source(item, today),
+        )
+    for service in plan.services:
+        table.add_row(
+            service.subject, _amount(service), "unknown" if service.usd is None else f"{service.usd:g}",
+            money(service.usd_per_month_min), money(service.usd_per_month_max), _source(service, today),
         )
     table.add_section()
     table.add_row("total", "", "", money(plan.usd_per_month_min), money(plan.usd_per_month), "")
     return table
+
+
+def _amount(service: ServiceCost) -> str:
+    why = f" ({service.assumption})" if service.assumption else ""
+    return f"{service.service}: {service.quantity_max:g} {service.unit}{why}"
+
+
+def _source(priced: CostItem | ServiceCost, today: dt.date) -> str:
+    if not priced.price_date:
+        return "no price known"
+    age = (today - dt.date.fromisoformat(priced.price_date)).days
+    return f"{priced.price_source}, {priced.price_date} ({age} days old)"
 
 
 def actions_table(actions: Sequence[EngineAction]) -> Table | Text:

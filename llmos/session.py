@@ -18,7 +18,16 @@ from llmos.stacks import Stack, load_stack
 from planner.faults import EnvironmentFault, Fault, UserFault
 from planner.machine import local_cluster
 
-__all__ = ["Session", "add_replace_argument", "add_stack_arguments", "confirm", "open_session", "with_image_env"]
+__all__ = [
+    "Session",
+    "add_replace_argument",
+    "add_stack_arguments",
+    "cluster_name",
+    "confirm",
+    "open_session",
+    "require_pulumi",
+    "with_image_env",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,8 +103,8 @@ def open_session(
     """
     stack = stack or load_stack(args.stack, file=args.file)
     install = not args.no_install
-    kube, cluster, simulated = None, _cluster_name(stack), stack.plan.target == "local"
-    if not offline:
+    kube, cluster, simulated = None, cluster_name(stack), stack.plan.target == "local"
+    if not offline and stack.plan.aws is None:
         kube = _local(start=start, install=install) if simulated else _context(stack)
     owner = _owner(kube, stack)
     engine = choose(args.engine, owner=owner, install=install and start, obstacle=lambda: _build_obstacle(stack))
@@ -151,7 +160,7 @@ def confirm(args: argparse.Namespace, stack: Stack, *, question: str) -> None:
     """
     if args.yes or stack.plan.target == "local":
         return
-    where = f"cluster context {stack.plan.context}"
+    where = cluster_name(stack)
     if not sys.stdin.isatty():
         raise UserFault(
             Fault(what="this changes a cluster, and without a terminal nobody can be asked", where=where, fix="--yes")
@@ -161,8 +170,27 @@ def confirm(args: argparse.Namespace, stack: Stack, *, question: str) -> None:
         raise UserFault(Fault(what="not confirmed; nothing was changed", where=where, fix="answer y, or add --yes"))
 
 
-def _cluster_name(stack: Stack) -> str:
+def cluster_name(stack: Stack) -> str:
+    """What to call the cluster that a stack goes to."""
+    if stack.plan.aws:
+        return f"EKS {stack.plan.aws.cluster_name} in {stack.plan.aws.region}"
     return f"embedded `{local_cluster()}`" if stack.plan.target == "local" else f"context {stack.plan.context}"
+
+
+def require_pulumi(session: Session, command: str) -> None:
+    """Refuse to change AWS by the kubectl engine: it knows Kubernetes objects only.
+
+    Raises:
+        EnvironmentFault: the stack's target is aws, and the Pulumi CLI is not to be had or not wanted.
+    """
+    if session.stack.plan.aws and session.engine.name != "pulumi":
+        raise EnvironmentFault(
+            Fault(
+                what=f"`{command}` of target aws needs the pulumi engine, and this is kubectl ({session.engine.why})",
+                where=session.stack.file.name, nearest="without it: preview, which asks nobody",
+                fix="install the Pulumi CLI (https://www.pulumi.com/docs/install/) and leave --engine out",
+            )
+        )
 
 
 def _local(*, start: bool, install: bool) -> Kube | None:

@@ -23,6 +23,7 @@ from pulumi.runtime.settings import SETTINGS, get_project, get_stack, set_root_r
 from pulumi.runtime.stack import run_in_stack
 from pulumi.runtime.sync_await import _ensure_event_loop, _sync_await
 
+from llmos import standins
 from llmos.paths import PROJECT_ROOT
 
 __all__ = ["UNKNOWN", "BuildOutput", "Program", "ResolveTag", "Resource", "synth"]
@@ -107,10 +108,11 @@ def synth(
     """
     # A caller that ran asyncio.run before has no loop any more, and Pulumi's resources want one.
     _ensure_event_loop()
-    monitor = _Monitor(preview=preview, build=build, resolve=resolve)
+    monitor = _Monitor(preview=preview, build=build, resolve=resolve, where=raw.get("aws") or {})
     with _program_environment():
         mocks.set_mocks(
-            _NoMocks(), project="llmagentos", stack=stack, preview=preview, monitor=monitor, logger=_quiet_logger()
+            _NoMocks(monitor.where), project="llmagentos", stack=stack, preview=preview, monitor=monitor,
+            logger=_quiet_logger(),
         )
         set_root_resource(None)
         SETTINGS.outputs.clear()
@@ -121,10 +123,13 @@ def synth(
 
 
 class _NoMocks(mocks.Mocks):
-    """The monitor below answers itself; nothing reaches these."""
+    """Answers look-ups; for everything else the monitor below answers itself, and nothing reaches these."""
+
+    def __init__(self, where: Mapping[str, Any]) -> None:
+        self._where = where
 
     def call(self, args: mocks.MockCallArgs) -> Any:
-        raise NotImplementedError(f"the program must not ask a provider for anything ({args.token})")
+        return standins.answer(args.token, args.args, self._where)
 
     def new_resource(self, args: mocks.MockResourceArgs) -> Any:
         raise NotImplementedError(args.typ)
@@ -133,8 +138,11 @@ class _NoMocks(mocks.Mocks):
 class _Monitor(mocks.MockMonitor):
     """Pulumi's mock monitor, which also keeps the options that it would otherwise throw away."""
 
-    def __init__(self, *, preview: bool, build: BuildOutput | None, resolve: ResolveTag | None) -> None:
-        super().__init__(_NoMocks())
+    def __init__(
+        self, *, preview: bool, build: BuildOutput | None, resolve: ResolveTag | None, where: Mapping[str, Any]
+    ) -> None:
+        super().__init__(_NoMocks(where))
+        self.where = where
         self.registered: list[Resource] = []
         self.outputs: dict[str, Any] = {}
         self._preview, self._build, self._resolve = preview, build, resolve
@@ -156,9 +164,14 @@ class _Monitor(mocks.MockMonitor):
             if self._build is None:
                 raise ValueError(f"the digest of image {request.name} is needed, and nothing builds it")
             state["digest"] = self._build(request.name, _plain(properties))
-        answer = resource_pb2.RegisterResourceResponse(
-            urn=urn, id="" if self._preview or not request.custom else request.name
-        )
+        found = request.name
+        if request.type.startswith("aws:") and not self._preview:
+            found, more = standins.outputs(request.type, request.name, _plain(properties), self.where)
+            state |= more
+        elif self.where and request.type in standins.BALANCERS and not self._preview:
+            state |= standins.balancer(request.name)
+        known = request.custom and not self._preview
+        answer = resource_pb2.RegisterResourceResponse(urn=urn, id=found if known else "")
         answer.object.CopyFrom(json_format.ParseDict(state, answer.object))
         return answer
 
@@ -172,6 +185,12 @@ class _Monitor(mocks.MockMonitor):
         if self._resolve is not None:
             result = {"id": name, "name": name, "sha256Digest": self._resolve(name)}
             json_format.ParseDict(result, getattr(answer, "return"))
+        return answer
+
+    def ReadResource(self, request: Any) -> Any:
+        answer = resource_pb2.ReadResourceResponse(urn=self.make_urn(request.parent, request.type, request.name))
+        state = standins.read(request.type, request.id, outputs=UNKNOWN if self._preview else None)
+        json_format.ParseDict(state, answer.properties)
         return answer
 
     def RegisterResourceOutputs(self, request: Any) -> Any:

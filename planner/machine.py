@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -14,6 +15,7 @@ __all__ = [
     "STACK_FOLDER",
     "cache_dir",
     "commit_epochs",
+    "content_tags",
     "docker_config",
     "local_cluster",
     "local_kubeconfig",
@@ -22,6 +24,9 @@ __all__ = [
     "registry_logins",
     "stack_folder",
 ]
+
+# Made by tools and editors, and in no image.
+_NOT_CONTENT = {"__pycache__", ".git", ".venv", ".pytest_cache", ".ruff_cache"}
 
 STACK_FOLDER = "LLMOS_STACK_FOLDER"
 
@@ -106,3 +111,28 @@ def registry_logins() -> tuple[str, ...]:
     config = docker_config()
     names = {*(config.get("auths") or {}), *(config.get("credHelpers") or {})}
     return tuple(sorted({name.removeprefix("https://").partition("/")[0] for name in names}))
+
+
+def content_tags(folders: Iterable[str], *, project: Path, salt: str) -> dict[str, str]:
+    """A tag for each build folder that changes with its files: ``build-`` and 16 hex digits.
+
+    For registries in which a tag stands for one image for ever. Files that a build leaves out may count; then the same
+    image gets a second tag, which harms nothing.
+
+    Args:
+        folders: as they stand in the plan.
+        project: what they are relative to.
+        salt: everything else that decides what a build gives (base image, builder, platforms).
+    """
+    return {folder: f"build-{_content_hash(project / folder, salt)[:16]}" for folder in folders}
+
+
+def _content_hash(folder: Path, salt: str) -> str:
+    found = hashlib.sha256(salt.encode())
+    for file in sorted(folder.rglob("*")):
+        parts = file.relative_to(folder).parts
+        if not file.is_file() or _NOT_CONTENT & set(parts):
+            continue
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+        found.update(f"{'/'.join(parts)} {digest}\n".encode())
+    return found.hexdigest()

@@ -53,7 +53,9 @@ def _index(place: list[Any]) -> st.SearchStrategy[int]:
 def _mend(raw: dict[str, Any]) -> dict[str, Any]:
     """Mend what would make nearly every draw invalid: names of models, ranges, what an engine or a target needs."""
     models = raw.get("models") or {}
-    for application in raw["applications"].values():
+    raw.pop("aws", None)
+    raw.pop("cluster", None)
+    for application in raw.setdefault("applications", {"app": {"image": {"build": "./app"}}}).values():
         image = application["image"]
         sources = {key: image[key] for key in ("build", "ref", "tag", "from") if image.get(key)}
         application["image"] = dict([min(sources.items())]) if sources else {"build": "./app"}

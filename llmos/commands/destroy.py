@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from llmos.commands import _aws
 from llmos.console import step
 from llmos.images import trial
 from llmos.session import add_stack_arguments, confirm, open_session
@@ -19,6 +20,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     session = open_session(args, start=False)
     confirm(args, session.stack, question=f"Destroy stack {session.stack.name}?")
+    if session.stack.plan.aws:
+        return _aws.destroy(session)
     trial.remove(session.stack.name)
     if session.kube is None:
         print(f"stack {session.stack.name}: the embedded cluster is not running, so nothing of it is deployed")

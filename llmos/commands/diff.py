@@ -20,6 +20,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     session = open_session(args, start=False)
+    if session.stack.plan.aws:
+        print("target aws: `preview` says what would change, `pulumi preview --diff` shows every field")
+        return 0
     if session.kube is None:
         print("the embedded cluster is not running; everything would be created")
         return 0

@@ -76,7 +76,8 @@ def _context(args: argparse.Namespace) -> list[tuple[str, str]]:
 
     try:
         session = open_session(args, start=False)
-        assert session.kube is not None
+        if session.kube is None:
+            return [("cluster", f"{session.cluster}: not asked; Pulumi reaches it through AWS")]
         return [("cluster", f"{session.cluster}: {session.kube.version()}")]
     except LlmosError as error:
         return [("cluster", error.faults[0].what)]

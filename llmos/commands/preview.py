@@ -9,6 +9,8 @@ import json
 from collections.abc import Sequence
 
 from llmos.builds import synth_preview
+from llmos.commands._aws import actions_of
+from llmos.console import note
 from llmos.engines.base import EngineAction
 from llmos.engines.replaces import replace_findings
 from llmos.judging import judge
@@ -46,6 +48,13 @@ def run(args: argparse.Namespace) -> int:
 
 def _actions(session: Session, program: Program) -> Sequence[EngineAction]:
     """Asked of the engine where a cluster answers; else everything is new (embedded cluster) or unknown (others)."""
+    if session.stack.plan.aws:
+        if session.engine.name == "pulumi" and not session.run.offline:
+            from llmos.engines import pulumi
+
+            return pulumi.preview(with_image_env(session, make=False))
+        note("target aws: without the pulumi engine nobody is asked what exists, so every action is unknown")
+        return actions_of(program)
     if session.kube is None:
         action = "unknown" if session.run.offline or not session.simulated else "create"
         types = type_of(program)

@@ -6,6 +6,7 @@ import argparse
 import datetime as dt
 from collections.abc import Sequence
 
+from llmos.commands import _aws
 from llmos.kube import KubeObject
 from llmos.loading import unready
 from llmos.pulumi_state import state_lines
@@ -23,6 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     session = open_session(args, start=False)
+    if session.stack.plan.aws:
+        return _aws.status(session)
     namespace = session.stack.plan.namespace.name
     if session.kube is None:
         print(f"stack {session.stack.name}: the embedded cluster is not running; `python3 -m llmos up` starts it")

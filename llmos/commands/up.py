@@ -11,7 +11,16 @@ from llmos.engines.base import EngineResult
 from llmos.git import deployed_commit
 from llmos.judging import judge, refuse_mandatory
 from llmos.release.running import note_source
-from llmos.session import Session, add_replace_argument, add_stack_arguments, confirm, open_session, with_image_env
+from llmos.session import (
+    Session,
+    add_replace_argument,
+    add_stack_arguments,
+    cluster_name,
+    confirm,
+    open_session,
+    require_pulumi,
+    with_image_env,
+)
 from llmos.stacks import load_stack
 from llmos.state import show_state
 
@@ -30,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     stack = load_stack(args.stack, file=args.file)
-    confirm(args, stack, question=f"Deploy stack {stack.name} to context {stack.plan.context}?")
+    confirm(args, stack, question=f"Deploy stack {stack.name} to {cluster_name(stack)}?")
     with step(f"checking stack {stack.name} against the policies of {stack.plan.environment}"):
         # Before anything is started: a stack over its budget must cost nothing, not even a cluster.
         program, _ = builds.synth_preview(stack)
@@ -38,6 +47,7 @@ def run(args: argparse.Namespace) -> int:
     builds.check_images(stack, program, install=not args.no_install)
     commit = deployed_commit(stack)
     session = open_session(args, start=True, stack=stack)
+    require_pulumi(session, "up")
     timeout = args.timeout_minutes * 60 or _timeout_seconds(session)
     if session.engine.name == "pulumi":
         result = _pulumi(session, commit=commit)
@@ -49,7 +59,8 @@ def run(args: argparse.Namespace) -> int:
         note(f"{len(changed)} of {len(result.actions)} objects changed in {duration(result.duration_seconds)}")
     else:
         note(f"nothing changed: all {len(result.actions)} objects are as the stack file wants them")
-    show_state(session)
+    if session.kube:
+        show_state(session)
     return 0
 
 

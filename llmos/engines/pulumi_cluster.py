@@ -32,7 +32,10 @@ def cluster_uid(run: EngineRun) -> str:
 
 
 def _get(run: EngineRun, namespace: str) -> dict[str, object]:
-    """Metadata of a namespace; empty when there is none, or no kubectl: the provider then fails by itself."""
+    """Metadata of a namespace; empty when there is none, or no kubectl: the provider then fails by itself. Without
+    kubeconfig and context (target aws) nobody is asked: it would be whatever cluster kubectl points at."""
+    if run.kubeconfig is None and run.context is None:
+        return {}
     kube = Kube(kubectl=run.kubectl or "kubectl", kubeconfig=run.kubeconfig, context=run.context)
     try:
         found = kube.get("namespace", namespace, "--request-timeout=10s")

@@ -1,5 +1,17 @@
 """Settings -> plan. Pure and deterministic: no clock, no network, no environment."""
 
+from planner.plan.aws import node_role, subnet_tag
+from planner.plan.aws_types import (
+    AwsPlan,
+    CachePlan,
+    ClusterPlan,
+    EntryPlan,
+    GpuNodesPlan,
+    NetworkPlan,
+    ServiceCost,
+    SubnetPlan,
+    WeightsPlan,
+)
 from planner.plan.builds import FIXED_EPOCH, BuildsPlan
 from planner.plan.images import awaited, promoted
 from planner.plan.make import make_plan
@@ -23,20 +35,31 @@ __all__ = [
     "AWAITED",
     "FIXED_EPOCH",
     "ApplicationPlan",
+    "AwsPlan",
     "BuildsPlan",
+    "CachePlan",
+    "ClusterPlan",
     "CostItem",
     "Decision",
+    "EntryPlan",
     "GatewayPlan",
+    "GpuNodesPlan",
     "GpuPoolPlan",
     "ImagePlan",
     "ModelPlan",
     "NamespacePlan",
+    "NetworkPlan",
     "Plan",
     "RegistryPlan",
     "Rejected",
     "ScheduledMinimum",
     "ScrapePlan",
+    "ServiceCost",
+    "SubnetPlan",
+    "WeightsPlan",
     "awaited",
     "make_plan",
+    "node_role",
     "promoted",
+    "subnet_tag",
 ]

@@ -8,6 +8,7 @@ from planner.catalogue import Catalogue, load
 from planner.faults import UserFault
 from planner.lock import Lock, Release
 from planner.plan.applications import plan_applications
+from planner.plan.aws_make import aws_faults, in_region, with_aws
 from planner.plan.builds import plan_builds
 from planner.plan.capacity import plan_gpu_pool, plan_namespace
 from planner.plan.cost import plan_costs, total_per_month
@@ -50,12 +51,14 @@ def make_plan(
     lock = lock or Lock()
     where = stack_file or f"Pulumi.{stack}.yaml"
     catalogue = with_own_rows(catalogue or load(), settings, where=where, folder=folder)
+    catalogue = in_region(catalogue, settings)
     settings, sizing = resolve(
         settings, locked=lock.sizing, catalogue=catalogue, stack=stack, where=where, folder=folder
     )
     images, faults = plan_images(settings, lock=lock, where=where)
     pool, pool_faults = plan_gpu_pool(settings, stack=stack, catalogue=catalogue, where=where)
     faults += hardware_faults(settings, catalogue=catalogue, where=where) + pool_faults
+    faults += aws_faults(settings, catalogue=catalogue, where=where)
     if faults:
         raise UserFault(faults)
     from_lock = promoted(settings.applications)
@@ -65,7 +68,7 @@ def make_plan(
         lock_file=f"locks/{stack}.json",
     )
     costs = plan_costs(models, pool=pool, catalogue=catalogue)
-    return Plan(
+    plan = Plan(
         stack=stack,
         environment=settings.environment,
         target=settings.target,
@@ -90,6 +93,7 @@ def make_plan(
         source_commit=lock.release.source_commit if from_lock else "",
         signatures=_signatures(lock.release) if from_lock else (),
     )
+    return with_aws(plan, settings, catalogue=catalogue)
 
 
 def _registry(settings: StackSettings) -> RegistryPlan:

@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from planner.plan.aws_types import AwsPlan, ClusterPlan, ServiceCost
 from planner.plan.builds import BuildsPlan
 from planner.plan.serving import GatewayPlan, ScrapePlan
 
@@ -200,6 +201,7 @@ class Plan:
     ``released`` says that images come from the lock; ``source_commit`` and ``signatures`` (pairs of payload and
     signature) are those of the promoted release.
     ``allow_replace`` names objects that may be deleted and created again, e.g. ``Deployment/chat``.
+    ``services``, ``aws`` and ``cluster`` are of target aws; a stack with ``cluster`` has no applications.
     """
 
     stack: str
@@ -225,6 +227,9 @@ class Plan:
     source_commit: str = ""
     signatures: tuple[tuple[str, str], ...] = ()
     allow_replace: tuple[str, ...] = ()
+    services: tuple[ServiceCost, ...] = ()
+    aws: AwsPlan | None = None
+    cluster: ClusterPlan | None = None
     schema: int = field(default=1)
 
     def to_json(self) -> str:

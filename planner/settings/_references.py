@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from planner.faults import Fault, nearest
+from planner.settings._aws_references import aws_faults
 from planner.settings._base import service_namespace
 
 __all__ = ["reference_faults"]
@@ -28,12 +29,6 @@ def _target(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
             what="target kubernetes needs `context`; the current context of a kubeconfig can change under a stack",
             where=f"{where}: context", fix="add context: <name>; `kubectl config get-contexts` lists the names",
         )
-    if target == "aws":
-        yield Fault(
-            what="target aws cannot be deployed by this version", where=f"{where}: target",
-            nearest="an EKS cluster that exists: target: kubernetes with its context",
-            fix="set target: kubernetes, context: <context of the cluster> and gpu_pool of its node class",
-        )
     if target == "local" and raw.get("context"):
         yield Fault(
             what="target local brings its own cluster and takes no context", where=f"{where}: context",
@@ -44,6 +39,13 @@ def _target(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
             what=f"target {target} needs `environment`; which policies hold must be said",
             where=f"{where}: environment",
             fix="add environment: dev, staging or prod",
+        )
+
+
+def _applications(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
+    if "applications" not in raw and raw.get("cluster") is None:
+        yield Fault(
+            what="`applications` is missing", where=f"{where}: applications", fix="add the key `applications`",
         )
 
 
@@ -180,4 +182,6 @@ def _builds(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
 
 
 _Check = Callable[[Mapping[str, Any], str], Iterator[Fault]]
-_CHECKS: tuple[_Check, ...] = (_target, _models, _gpu_pool, _auto, _keda, _histories, _names, _registry, _builds)
+_CHECKS: tuple[_Check, ...] = (
+    _target, _applications, _models, _gpu_pool, _auto, _keda, _histories, _names, _registry, _builds, aws_faults,
+)  # fmt: skip

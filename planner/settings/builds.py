@@ -77,7 +77,7 @@ class Builds(Settings):
     inline: the final image's layers only, within the image. none: what the builder keeps itself."""
     sbom: bool = False
     """Attach a software bill of materials to the image. A scan has a time of its own, so equal builds differ then."""
-    sbom_scanner: Annotated[str, Field(pattern=r"^[a-z0-9][\w.:/@-]*$")] | None = None
+    sbom_scanner: Annotated[str, Field(pattern=r"^[a-z0-9][A-Za-z0-9_.:/@-]*$")] | None = None
     """Image of the scanner; BuildKit's own (docker/buildkit-syft-scanner:stable-1) by default."""
     provenance: Literal["none", "min", "max"] = "none"
     """Attach how the image was built (SLSA provenance); max adds build arguments and the Dockerfile. It holds the time

@@ -10,7 +10,9 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from planner.settings._base import Name, Settings, service_namespace
 from planner.settings.applications import Application
+from planner.settings.aws import AwsSettings
 from planner.settings.builds import Builds
+from planner.settings.cluster import Cluster
 from planner.settings.models import Model
 from planner.settings.pools import GpuPool
 from planner.settings.serving import Scrape
@@ -130,8 +132,8 @@ class StackSettings(Settings):
     """Where built images go; target local brings its own."""
     builds: Builds = Builds()
     """How images are built."""
-    applications: Annotated[dict[Name, Application], Field(min_length=1)]
-    """The applications, by name."""
+    applications: Annotated[dict[Name, Application], Field(min_length=1)] = {}
+    """The applications, by name. Every stack has some, except a cluster stack."""
     models: dict[Name, Model] = {}
     """The models, by name."""
     observability: Observability = Observability()
@@ -147,3 +149,7 @@ class StackSettings(Settings):
     allow_replace: Annotated[tuple[ReplaceableName, ...], Field(strict=False)] = ()
     """Objects that a change may delete and create again, e.g. Deployment/chat; every other Deployment,
     PersistentVolumeClaim, Namespace and Repository is refused a replace. Remove the name after the change."""
+    aws: AwsSettings | None = None
+    """Where on AWS; required for target aws."""
+    cluster: Cluster | None = None
+    """Makes the stack a cluster stack: an EKS cluster for other stacks, without applications of its own."""

@@ -89,7 +89,7 @@ def test_every_fault_of_a_file_stands_in_one_report() -> None:
         (with_model(autoscaling="keda"), "models.m.autoscaling", "no KEDA"),
         ("{target: kubernetes, environment: dev, applications: {}}", "context", "needs `context`"),
         ("{target: kubernetes, context: c, applications: {}}", "environment", "needs `environment`"),
-        ("{target: aws, environment: prod, applications: {}}", "target", "cannot be deployed by this version"),
+        ("{target: aws, environment: prod, applications: {}}", "aws", "needs `aws`"),
         ("{target: moon, applications: {a: {image: {build: x}}}}", "target", "'local', 'kubernetes' or 'aws'"),
         ("{target: local, context: c, applications: {a: {image: {build: x}}}}", "context", "takes no context"),
         ("[1, 2]", "", "must be a map"),

@@ -1,0 +1,95 @@
+"""AwsWorkload: the wiring of what a workload stack has on AWS, beside the objects in its cluster."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pulumi
+import pulumi_aws as aws
+import pulumi_docker_build as docker_build
+import pulumi_kubernetes as k8s
+
+from components._aws import aws_provider, kubeconfig
+from components._base import Component, Identity
+from components.aws.aws_endpoint import AwsEndpoint, AwsEndpointArgs
+from components.aws.dns_name import DnsName, DnsNameArgs
+from components.aws.ec2_gpu_pool import Ec2GpuPool, Ec2GpuPoolArgs
+from components.aws.ecr_registry import EcrRegistry, EcrRegistryArgs
+from components.aws.entry import Entry, EntryArgs
+from planner.plan import ApplicationPlan, AwsPlan, GpuPoolPlan, Plan
+
+__all__ = ["endpoint", "gpu_pool", "providers", "registry"]
+
+
+def providers(plan: AwsPlan) -> list[pulumi.ProviderResource]:
+    """AWS, the cluster, and BuildKit with a login for ECR."""
+    account = aws_provider(plan)
+    asked = pulumi.InvokeOutputOptions(provider=account)
+    cluster = k8s.Provider(
+        "cluster",
+        kubeconfig=_kubeconfig(plan, asked),
+        # Without it, a new certificate or address would look like another cluster, and everything be replaced.
+        cluster_identifier=plan.arn("eks", f"cluster/{plan.cluster_name}"),
+        enable_server_side_apply=True,
+    )
+    return [account, cluster, docker_build.Provider("images", registries=_logins(plan, asked))]
+
+
+def _kubeconfig(plan: AwsPlan, asked: pulumi.InvokeOutputOptions) -> pulumi.Output[str]:
+    """Of the cluster's stack, or put together from what EKS says about the cluster."""
+    if plan.cluster_stack:
+        return pulumi.StackReference("cluster", stack_name=plan.cluster_stack).require_output("kubeconfig")
+    found = aws.eks.get_cluster_output(name=plan.cluster_name, opts=asked)
+    certificate = found.certificate_authorities.apply(lambda items: items[0].data)
+    return kubeconfig(plan, endpoint=found.endpoint, certificate=certificate)
+
+
+def _logins(plan: AwsPlan, asked: pulumi.InvokeOutputOptions) -> list[dict[str, pulumi.Input[str]]] | None:
+    """A token for pushing, valid for 12 hours; nothing where nothing is pushed to ECR."""
+    if not plan.repositories:
+        return None
+    token = aws.ecr.get_authorization_token_output(registry_id=plan.account, opts=asked)
+    login = {"address": plan.registry_server, "username": "AWS", "password": pulumi.Output.secret(token.password)}
+    return [login]
+
+
+def registry(parent: Component, plan: AwsPlan, identity: Identity) -> EcrRegistry:
+    """The repositories of the stack's images."""
+    return EcrRegistry("registry", EcrRegistryArgs(identity=identity, aws=plan), parent.child())
+
+
+def gpu_pool(parent: Component, plan: Plan, pool: GpuPoolPlan, identity: Identity) -> Ec2GpuPool | None:
+    """Karpenter's GPU nodes; ``None`` where the stack brings none of its own."""
+    if plan.aws is None or plan.aws.gpu_nodes is None:
+        return None
+    args = Ec2GpuPoolArgs(identity=identity, aws=plan.aws, pool=pool, nodes=plan.aws.gpu_nodes)
+    return Ec2GpuPool("gpu-pool", args, parent.child())
+
+
+def endpoint(
+    parent: Component, plan: AwsPlan, application: ApplicationPlan, identity: Identity, ready: list[pulumi.Resource]
+) -> AwsEndpoint:
+    """The load balancer of an application, with certificate and name in DNS where the stack file has an entry."""
+    name = application.name
+    entry = next((entry for entry in plan.entries if entry.application == name), None)
+    more: dict[str, Any] = {}
+    if entry:
+        args = EntryArgs(entry=entry, name=f"llmagentos-{identity.stack}-{name}")
+        made = Entry(f"{name}-entry", args, parent.child())
+        more = {
+            "host": entry.host, "certificate_arn": made.certificate_arn, "public": entry.public,
+            "firewall_arn": made.firewall_arn, "sources": entry.sources,
+        }  # fmt: skip
+    found = AwsEndpoint(
+        f"{name}-endpoint",
+        AwsEndpointArgs(
+            identity=identity, application=name, type=application.endpoint_type, port=application.endpoint_port,
+            target_port=application.port, auth=application.endpoint_auth, stream_seconds=application.stream_seconds,
+            tags=plan.tags, **more,
+        ),
+        parent.child(depends_on=ready),
+    )
+    if entry:
+        dns = DnsNameArgs(host=entry.host, zone_id=entry.zone_id, address=found.address)
+        DnsName(f"{name}-name", dns, parent.child())
+    return found

@@ -1,0 +1,152 @@
+"""What a workload stack has on AWS: repositories, GPU nodes, weights, names in DNS."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from types import MappingProxyType
+
+from planner.catalogue import Catalogue
+from planner.plan.aws_types import AwsPlan, EntryPlan, GpuNodesPlan, WeightsPlan
+from planner.plan.types import ApplicationPlan, GpuPoolPlan, ImagePlan, ModelPlan
+from planner.settings import StackSettings
+from planner.settings.aws import NEEDS_DEVICE_PLUGIN, AwsSettings, ClusterReference
+
+__all__ = ["node_role", "partition_of", "plan_aws", "priced_in_region", "subnet_tag", "with_entries"]
+
+_OWN_TAGS = "llmagentos.dev"
+# Unpacked, vLLM's image takes 25 GiB; twice, so that an update fits beside the old one.
+_NODE_IMAGE_GIB = 50
+
+
+def partition_of(region: str) -> str:
+    """The partition that a region belongs to: the second field of its ARNs."""
+    return "aws-cn" if region.startswith("cn-") else "aws-us-gov" if region.startswith("us-gov-") else "aws"
+
+
+def node_role(cluster: str, region: str) -> str:
+    """Name of the IAM role of the nodes that Karpenter makes. IAM knows no regions, so the name holds it."""
+    return f"{cluster}-{region}-node"
+
+
+def subnet_tag(cluster: str) -> str:
+    """Key of the tag on subnets for nodes. It holds the cluster's name, because clusters may share subnets; EKS sets
+    the same one on the cluster's security group, with the value ``owned``."""
+    return f"kubernetes.io/cluster/{cluster}"
+
+
+def priced_in_region(catalogue: Catalogue, region: str) -> Catalogue:
+    """The catalogue without prices of other regions, except those that the stack file states."""
+    instances = {
+        name: entry if region == entry.region or entry.price_source == "stack file"
+        else dataclasses.replace(entry, usd_per_hour=None, price_date="", price_source="", region=region)
+        for name, entry in catalogue.instances.items()
+    }  # fmt: skip
+    return dataclasses.replace(catalogue, instances=MappingProxyType(instances))
+
+
+def plan_aws(
+    settings: StackSettings,
+    *,
+    stack: str,
+    pool: GpuPoolPlan | None = None,
+    images: tuple[ImagePlan, ...] = (),
+    models: tuple[ModelPlan, ...] = (),
+) -> AwsPlan | None:
+    """The AWS part of a plan, ``None`` for other targets."""
+    aws = settings.aws
+    if settings.target != "aws" or aws is None:
+        return None
+    made = settings.cluster
+    cluster = aws.cluster or ClusterReference(name=made.name if made else "")
+    weights = _weights(aws, models)
+    return AwsPlan(
+        account=aws.account,
+        region=aws.region,
+        partition=partition_of(aws.region),
+        role=aws.role or "",
+        tags={f"{_OWN_TAGS}/stack": stack, f"{_OWN_TAGS}/environment": settings.environment,
+              **dict(sorted(aws.tags.items()))},
+        cluster_name=cluster.name,
+        cluster_stack=cluster.stack or "",
+        registry_name=f"llmagentos/{stack}",
+        repositories=() if settings.registry else tuple(sorted({image.name for image in images if image.build})),
+        untagged_days=aws.registry.untagged_days,
+        pullers=tuple(sorted(set(aws.registry.pullers) - {aws.account})),
+        gpu_nodes=_gpu_nodes(aws, cluster, pool=pool, models=models),
+        weights=weights,
+        # Bucket names are unique in the world; account and region make this one ours.
+        bucket=f"llmagentos-{stack}-{aws.account}-{aws.region}" if weights else "",
+        entries=_entries(aws),
+        alert_emails=aws.alerts.emails,
+        budget_usd=settings.budget.usd_per_month,
+    )  # fmt: skip
+
+
+def with_entries(applications: tuple[ApplicationPlan, ...], settings: StackSettings) -> tuple[ApplicationPlan, ...]:
+    """The applications with port 443 where a name in DNS brings TLS and the stack file states no port."""
+    entries = settings.aws.entries if settings.aws else {}
+    return tuple(
+        dataclasses.replace(application, endpoint_port=443)
+        if application.name in entries
+        and "port" not in settings.applications[application.name].endpoint.model_fields_set
+        else application
+        for application in applications
+    )
+
+
+def _gpu_nodes(
+    aws: AwsSettings, cluster: ClusterReference, *, pool: GpuPoolPlan | None, models: tuple[ModelPlan, ...]
+) -> GpuNodesPlan | None:
+    if pool is None or pool.kind == "existing" or pool.node_class[2]:
+        return None
+    nodes = aws.gpu_nodes
+    idle = sum(model.replicas_min * model.gpus for model in models)
+    floor = min(pool.max_gpus, idle if nodes.on_demand_gpus is None else nodes.on_demand_gpus)
+    tag = subnet_tag(cluster.name)
+    return GpuNodesPlan(
+        image_alias=f"{nodes.image}@{nodes.image_version}",
+        device_plugin=NEEDS_DEVICE_PLUGIN[nodes.image],
+        role=cluster.node_role or node_role(cluster.name, aws.region),
+        subnet_tags=cluster.subnet_tags or {tag: "*"},
+        security_group_tags=cluster.security_group_tags or {tag: "owned"},
+        zones=tuple(sorted(nodes.zones)),
+        on_demand_gpus=floor if pool.spot else 0,
+        volume_gib=nodes.volume_gib or _volume_gib(models),
+        expire_after_hours=nodes.expire_after_hours,
+        capacity_reservations=nodes.capacity_reservations,
+    )
+
+
+def _volume_gib(models: tuple[ModelPlan, ...]) -> int:
+    """Room for the image and for the weights of the replicas that may share a node; 200 GiB where a size is unknown."""
+    largest = max((model.weights_gib or 150 for model in models if model.gpus), default=0)
+    return _NODE_IMAGE_GIB + math.ceil(largest * 4 / 3 / 10) * 10
+
+
+def _weights(aws: AwsSettings, models: tuple[ModelPlan, ...]) -> tuple[WeightsPlan, ...]:
+    if aws.weights.source != "s3":
+        return ()
+    return tuple(
+        WeightsPlan(
+            model=model.name,
+            source=model.source,
+            revision=model.revision,
+            prefix=f"models/{model.source}/{model.revision}",
+            image=model.image,
+            image_ref=aws.weights.image or "",
+            token_secret=model.token_secret,
+        )
+        for model in models
+        if model.engine == "vllm"
+    )
+
+
+def _entries(aws: AwsSettings) -> tuple[EntryPlan, ...]:
+    return tuple(
+        EntryPlan(
+            application=name, host=entry.host, zone_id=entry.zone_id, certificate=entry.certificate or "",
+            public=entry.public, sources=tuple(entry.sources), requests_per_5_minutes=entry.requests_per_5_minutes,
+        )
+        for name, entry in sorted(aws.entries.items())
+    )  # fmt: skip

@@ -1,0 +1,50 @@
+"""The AWS part of a plan, laid over the part that all targets have."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from planner.catalogue import Catalogue
+from planner.faults import Fault
+from planner.plan.aws import plan_aws, priced_in_region, with_entries
+from planner.plan.aws_cluster import cluster_faults, plan_cluster
+from planner.plan.aws_cost import cluster_nodes, plan_services
+from planner.plan.cost import total_per_month
+from planner.plan.types import Plan, RegistryPlan
+from planner.settings import StackSettings
+
+__all__ = ["aws_faults", "in_region", "with_aws"]
+
+
+def in_region(catalogue: Catalogue, settings: StackSettings) -> Catalogue:
+    """The catalogue with the prices of the stack's region; the same one for other targets."""
+    return priced_in_region(catalogue, settings.aws.region) if settings.aws else catalogue
+
+
+def aws_faults(settings: StackSettings, *, catalogue: Catalogue, where: str) -> list[Fault]:
+    """Faults of a cluster stack that show only against the catalogue."""
+    return cluster_faults(settings.cluster, catalogue=catalogue, where=where) if settings.cluster else []
+
+
+def with_aws(plan: Plan, settings: StackSettings, *, catalogue: Catalogue) -> Plan:
+    """The plan with repositories, nodes, names in DNS and services; the same one for other targets."""
+    aws = plan_aws(settings, stack=plan.stack, pool=plan.gpu_pool, images=plan.images, models=plan.models)
+    if aws is None:
+        return plan
+    cluster = plan_cluster(settings)
+    costs = plan.costs + cluster_nodes(cluster, catalogue=catalogue)
+    services = plan_services(settings, aws=aws, cluster=cluster, costs=costs, models=plan.models)
+    prices = [*costs, *services]
+    # The stack's name is the last part of registry_name, and follows with every repository.
+    own = RegistryPlan(server=f"{aws.registry_server}/{aws.registry_name.rpartition('/')[0]}", pull_secret="")
+    return dataclasses.replace(
+        plan,
+        registry=plan.registry if settings.registry else own,
+        applications=with_entries(plan.applications, settings),
+        costs=costs,
+        services=services,
+        usd_per_month_min=total_per_month([cost.usd_per_month_min for cost in prices]),
+        usd_per_month=total_per_month([cost.usd_per_month_max for cost in prices]),
+        aws=aws,
+        cluster=cluster,
+    )

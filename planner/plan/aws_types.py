@@ -1,0 +1,175 @@
+"""The parts of a plan that only target aws has. Plain frozen values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+__all__ = [
+    "AwsPlan",
+    "CachePlan",
+    "ClusterPlan",
+    "EntryPlan",
+    "GpuNodesPlan",
+    "NetworkPlan",
+    "ServiceCost",
+    "SubnetPlan",
+    "WeightsPlan",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceCost:
+    """A service that is paid for beside nodes. ``quantity`` units of ``unit`` a month (at most) at ``usd`` each; a
+    price that is not known is ``None``. ``assumption`` says where the quantity comes from."""
+
+    subject: str
+    service: str
+    quantity_min: float
+    quantity_max: float
+    unit: str
+    usd: float | None
+    price_source: str
+    price_date: str
+    assumption: str
+    usd_per_month_min: float | None
+    usd_per_month_max: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class GpuNodesPlan:
+    """Karpenter's GPU nodes: what an EC2NodeClass and its NodePools say. ``on_demand_gpus`` is the floor under a spot
+    pool, 0 without one; ``device_plugin`` whether nodes wait for the cluster's device plugin."""
+
+    image_alias: str
+    device_plugin: bool
+    role: str
+    subnet_tags: dict[str, str]
+    security_group_tags: dict[str, str]
+    zones: tuple[str, ...]
+    on_demand_gpus: int
+    volume_gib: int
+    expire_after_hours: int
+    capacity_reservations: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightsPlan:
+    """Weights of one model in the stack's bucket. ``prefix`` ends without a slash. The filling job and the init
+    containers run ``image_ref``, or the image named ``image`` where that is empty."""
+
+    model: str
+    source: str
+    revision: str
+    prefix: str
+    image: str
+    image_ref: str
+    token_secret: tuple[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EntryPlan:
+    """An application's name in DNS. An empty ``certificate`` means that one is made."""
+
+    application: str
+    host: str
+    zone_id: str
+    certificate: str
+    public: bool
+    sources: tuple[str, ...]
+    requests_per_5_minutes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class SubnetPlan:
+    """One subnet of a network that is made."""
+
+    zone: str
+    cidr: str
+    public: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkPlan:
+    """The network of a cluster. With ``vpc_id``, one that exists, ``subnets`` is empty."""
+
+    vpc_id: str
+    private_subnet_ids: tuple[str, ...]
+    cidr: str
+    subnets: tuple[SubnetPlan, ...]
+    nat_zones: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CachePlan:
+    """A registry that ECR keeps copies of: images of ``upstream`` stand under ``prefix`` of the account's registry."""
+
+    name: str
+    prefix: str
+    upstream: str
+    credential: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterPlan:
+    """A cluster stack. ``access`` holds (name, principal, policy, namespaces)."""
+
+    name: str
+    kubernetes_version: str
+    auto_mode: bool
+    public_cidrs: tuple[str, ...]
+    network: NetworkPlan
+    access: tuple[tuple[str, str, str, tuple[str, ...]], ...]
+    log_days: int
+    system_types: tuple[str, ...]
+    system_count: int
+    system_volume_gib: int
+    general_types: tuple[str, ...]
+    general_cpu_cores: int
+    general_volume_gib: int
+    general_spot: bool
+    caches: tuple[CachePlan, ...]
+    monitoring: str
+    monitoring_days: int
+    monitoring_volume_gib: int
+    addon_versions: dict[str, str]
+    protect: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class AwsPlan:
+    """Where on AWS the stack is, and what it has there.
+
+    ``cluster_name`` is that of the cluster it makes or runs on; ``cluster_stack`` the cluster's stack, empty where EKS
+    is asked by name. ``repositories`` are the images that get an ECR repository; ``registry_name`` begins their names.
+    """
+
+    account: str
+    region: str
+    partition: str
+    role: str
+    tags: dict[str, str]
+    cluster_name: str
+    cluster_stack: str
+    registry_name: str
+    repositories: tuple[str, ...]
+    untagged_days: int
+    pullers: tuple[str, ...]
+    gpu_nodes: GpuNodesPlan | None
+    weights: tuple[WeightsPlan, ...]
+    bucket: str
+    entries: tuple[EntryPlan, ...]
+    alert_emails: tuple[str, ...]
+    budget_usd: float | None
+    schema: int = field(default=1)
+
+    def arn(self, service: str, resource: str, *, region: str | None = None, account: str | None = None) -> str:
+        """The ARN of a resource of this account and region; pass an empty text for services that have none."""
+        region = self.region if region is None else region
+        account = self.account if account is None else account
+        return f"arn:{self.partition}:{service}:{region}:{account}:{resource}"
+
+    @property
+    def registry_server(self) -> str:
+        """Host of the account's ECR registry."""
+        suffix = "amazonaws.com.cn" if self.partition == "aws-cn" else "amazonaws.com"
+        return f"{self.account}.dkr.ecr.{self.region}.{suffix}"
