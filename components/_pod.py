@@ -10,7 +10,7 @@ import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["USER_ID", "container", "env_list", "http_probes", "merge", "pod_spec", "volume", "writable"]
+__all__ = ["USER_ID", "container", "env_list", "http_probes", "merge", "patience", "pod_spec", "volume", "writable"]
 
 # Any id above 10,000 avoids the ids of system users of images and nodes (CIS Docker 4.1; kube-score's advice).
 USER_ID = 10001
@@ -95,6 +95,12 @@ def pod_spec(
     if pull_secret:
         spec["imagePullSecrets"] = [{"name": pull_secret}]
     return spec
+
+
+def patience(seconds: int) -> dict[str, str]:
+    """Annotation for the Pulumi provider, which gives up on an object after ten minutes: how long it may take to become
+    ready, and to go."""
+    return {"pulumi.com/timeoutSeconds": str(seconds)}
 
 
 def volume(name: str, size: str, *, memory: bool = False) -> dict[str, Any]:

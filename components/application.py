@@ -11,12 +11,10 @@ import pulumi
 from components._base import Component, Identity, meta
 from components._kubernetes import KubernetesObject
 from components._network import to_dns
-from components._pod import container, env_list, http_probes, merge, pod_spec, volume, writable
-from planner.plan import ApplicationPlan
+from components._pod import container, env_list, http_probes, merge, patience, pod_spec, volume, writable
+from planner.plan import APPLICATION_START_SECONDS, ApplicationPlan
 
 __all__ = ["Application", "ApplicationArgs", "Backend"]
-
-_START_SECONDS = 120
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +75,9 @@ class Application(Component):
         KubernetesObject(
             "apps/v1", "Deployment",
             name,
-            metadata=meta(identity, name, "application"),
+            metadata=meta(
+                identity, name, "application", annotations=patience(application.rollout_timeout_seconds)
+            ),
             spec=_deployment_spec(name, args),
             opts=self.child(
                 depends_on=[account, policy, *self._generated_keys(args)],
@@ -161,6 +161,6 @@ def _container(args: ApplicationArgs) -> dict[str, Any]:
             "limits": {"cpu": f"{4 * cpu_millis}m", "memory": memory},
         },
         volumeMounts=[writable("tmp", "/tmp")],
-        **http_probes(startup="/healthz", ready="/readyz", alive="/healthz", start_seconds=_START_SECONDS),
+        **http_probes(startup="/healthz", ready="/readyz", alive="/healthz", start_seconds=APPLICATION_START_SECONDS),
         **command,
     )

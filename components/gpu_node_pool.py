@@ -9,12 +9,15 @@ import pulumi
 
 from components._base import Component, Identity
 from components._kubernetes import KubernetesObject
+from components._pod import patience
 from planner.plan import GpuPoolPlan
 
 __all__ = ["GPU_TAINT", "GpuNodePool", "GpuNodePoolArgs"]
 
 GPU_TAINT = {"key": "nvidia.com/gpu", "value": "true", "effect": "NoSchedule"}
 _POOL_LABEL = "llmagentos.dev/pool"
+# A pool goes once its nodes are gone: pods of other people drain first, and large GPU machines take minutes to stop.
+_DRAIN_SECONDS = 1800
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +68,7 @@ class GpuNodePool(Component):
         KubernetesObject(
             "karpenter.sh/v1", "NodePool",
             name,
-            metadata={"name": args.pool.name, "labels": labels},
+            metadata={"name": args.pool.name, "labels": labels, "annotations": patience(_DRAIN_SECONDS)},
             spec=_node_pool_spec(args.pool, node_class={"group": group, "kind": kind, "name": class_name}),
             opts=options,
         )

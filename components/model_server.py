@@ -12,7 +12,7 @@ from components._base import Component, Identity, meta
 from components._kubernetes import KubernetesObject
 from components._metrics import pod_monitor_spec, service_annotations
 from components._model_network import server_flows, way_in
-from components._pod import container, env_list, http_probes, merge, pod_spec, volume, writable
+from components._pod import container, env_list, http_probes, merge, patience, pod_spec, volume, writable
 from planner.plan import ModelPlan, ScrapePlan
 
 __all__ = ["ModelServer", "ModelServerArgs"]
@@ -65,7 +65,7 @@ class ModelServer(Component):
             automountServiceAccountToken=False,
             opts=self.child(),
         )
-        claim = self._weight_cache(name, args)
+        claim, *volumes = self._weight_cache(name, args)
         policy = KubernetesObject(
             "networking.k8s.io/v1", "NetworkPolicy",
             name,
@@ -76,14 +76,10 @@ class ModelServer(Component):
         deployment = KubernetesObject(
             "apps/v1", "Deployment",
             name,
-            metadata=meta(
-                identity, name, "model-server",
-                # Pulumi gives up after 10 minutes by default; loading a large model takes longer.
-                annotations={"pulumi.com/timeoutSeconds": str(model.load_timeout_seconds + 60)},
-            ),
+            metadata=meta(identity, name, "model-server", annotations=patience(model.rollout_timeout_seconds)),
             spec=_deployment_spec(name, args, claim=claim, port=port),
             opts=self.child(
-                depends_on=[account, policy],
+                depends_on=[account, policy, *volumes],
                 protect=identity.guarded("Deployment", name),
                 ignore_changes=["spec.replicas"] if model.replicas_max > model.replicas_min else None,
             ),
@@ -97,7 +93,7 @@ class ModelServer(Component):
         identity, scrape = args.identity, self._scraped(args)
         annotations = service_annotations(scrape, port=port)
         if args.model.replicas_min == 0:
-            # A Service is awaited until a pod is ready behind it, and at zero there is none.
+            # A Service is patience until a pod is ready behind it, and at zero there is none.
             annotations["pulumi.com/skipAwait"] = "true"
         KubernetesObject(
             "v1", "Service",
@@ -127,17 +123,19 @@ class ModelServer(Component):
         """The tiny model's server on CPUs has no metrics to collect."""
         return args.scrape if args.model.engine == "vllm" else None
 
-    def _weight_cache(self, name: str, args: ModelServerArgs) -> str:
-        """The volume that all replicas share, where the cluster has a class for it; its name, or nothing."""
+    def _weight_cache(self, name: str, args: ModelServerArgs) -> tuple[Any, ...]:
+        """The volume that all replicas share, where the cluster has a class for it: its name and claim, or "" alone."""
         model = args.model
         if not model.storage_class:
-            return ""
+            return ("",)
         claim = f"{name}-weights"
         guarded = args.identity.guarded("PersistentVolumeClaim", claim)
-        KubernetesObject(
+        made = KubernetesObject(
             "v1", "PersistentVolumeClaim",
             claim,
-            metadata=meta(args.identity, claim, "weights"),
+            # Its pods wait for it anyway, and some classes bind a volume only once a pod wants it: a claim that is
+            # awaited before the pods would then never be ready.
+            metadata=meta(args.identity, claim, "weights", annotations={"pulumi.com/skipAwait": "true"}),
             spec={
                 "accessModes": ["ReadWriteMany"],
                 "storageClassName": model.storage_class,
@@ -145,7 +143,7 @@ class ModelServer(Component):
             },
             opts=self.child(protect=guarded, retain_on_delete=guarded),
         )
-        return claim
+        return claim, made
 
 
 def _deployment_spec(name: str, args: ModelServerArgs, *, claim: str, port: int) -> dict[str, Any]:

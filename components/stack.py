@@ -40,12 +40,18 @@ class LlmStackArgs:
     plan: Plan
     machine: Machine = field(default_factory=Machine)
 
+    @property
+    def allow_replace(self) -> tuple[str, ...]:
+        """Objects that may be deleted and created again: those that the stack file names, and those of this run."""
+        return (*self.plan.allow_replace, *self.machine.allow_replace)
+
 
 class LlmStack(Component):
     """Everything of one stack file.
 
-    Its inputs ``environment``, ``budget`` and ``release`` are registered with the engine, so that policies can hold the
-    stack to the budget it states for itself, and its images to the signatures they were promoted with.
+    Its inputs ``environment``, ``budget``, ``release`` and ``allowReplace`` are registered with the engine, so that
+    policies can hold the stack to the budget it states for itself, its images to the signatures they were promoted
+    with, and everything else to its protection.
 
     Outputs:
         summary: namespace, image digests, endpoints and list price, for ``pulumi stack output`` and promotion.
@@ -55,11 +61,11 @@ class LlmStack(Component):
 
     def __init__(self, name: str, args: LlmStackArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         plan = args.plan
-        super().__init__(name, props=_stated(plan), opts=_with_providers(plan, args.machine, opts))
+        super().__init__(name, props=_stated(args), opts=_with_providers(plan, args.machine, opts))
         self._plan, self._machine = plan, args.machine
         self._identity = Identity(
             stack=plan.stack, namespace=plan.namespace.name, durable=plan.environment != "dev",
-            allow_replace=(*plan.allow_replace, *args.machine.allow_replace),
+            allow_replace=args.allow_replace,
         )
         self._namespace = Namespace(
             "namespace", NamespaceArgs(identity=self._identity, space=plan.namespace), self.child()
@@ -79,7 +85,7 @@ class LlmStack(Component):
             "source_commit": plan.source_commit or args.machine.source_commit,
         }
         # The engine shows policies about the whole stack its outputs only, so what the stack states is repeated there.
-        self.register_outputs({**_stated(plan), **self.summary})
+        self.register_outputs({**_stated(args), **self.summary})
 
     def _make_registry(self) -> Registry | EcrRegistry:
         plan = self._plan
@@ -192,7 +198,8 @@ class LlmStack(Component):
         return self._registry.pull_secret if own else ""
 
 
-def _stated(plan: Plan) -> dict[str, Any]:
+def _stated(args: LlmStackArgs) -> dict[str, Any]:
+    plan = args.plan
     names = {"usd_per_month": "usdPerMonth", "gpus": "gpus", "memory_gib": "memoryGib"}
     budget = {names[key]: value for key, value in plan.budget.items()}
     signatures = [{"payload": payload, "signature": signature} for payload, signature in plan.signatures]
@@ -201,6 +208,7 @@ def _stated(plan: Plan) -> dict[str, Any]:
         "stack": plan.stack,
         "environment": plan.environment,
         "budget": {**budget, "file": plan.stack_file} if budget else {},
+        "allowReplace": list(args.allow_replace),
         **release,
     }
 

@@ -65,9 +65,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _timeout_seconds(session: Session) -> float:
-    """The slowest model's loading time, at least ten minutes, and two more for scheduling."""
-    loads = [model.load_timeout_seconds for model in session.stack.plan.models]
-    return max([600, *loads]) + 120
+    """What the slowest workload may take to be exchanged, and at least twelve minutes: images may have to be pulled."""
+    plan = session.stack.plan
+    return max([720, *(workload.rollout_timeout_seconds for workload in (*plan.models, *plan.applications))])
 
 
 def _kubectl(session: Session, *, timeout_seconds: float) -> EngineResult:

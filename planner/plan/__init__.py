@@ -15,6 +15,7 @@ from planner.plan.aws_types import (
 from planner.plan.builds import FIXED_EPOCH, BuildsPlan
 from planner.plan.images import awaited, promoted
 from planner.plan.make import make_plan
+from planner.plan.rollout import APPLICATION_START_SECONDS
 from planner.plan.serving import GatewayPlan, ScrapePlan
 from planner.plan.types import (
     AWAITED,
@@ -32,6 +33,7 @@ from planner.plan.types import (
 )
 
 __all__ = [
+    "APPLICATION_START_SECONDS",
     "AWAITED",
     "FIXED_EPOCH",
     "ApplicationPlan",

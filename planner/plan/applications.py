@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+from planner.plan.rollout import APPLICATION_START_SECONDS, rollout_seconds
 from planner.plan.schedules import lead_minutes, plan_schedule
 from planner.plan.types import ApplicationPlan, ImagePlan
 from planner.settings import Application, StackSettings, cpu_cores, memory_gib
@@ -79,5 +80,9 @@ def _plan(name: str, application: Application, *, image: ImagePlan, model: Model
         endpoint_type=application.endpoint.type,
         endpoint_auth=application.endpoint.auth,
         stream_seconds=stream_seconds(model),
+        rollout_timeout_seconds=rollout_seconds(
+            replicas=replicas if fixed else replicas.max, start_seconds=APPLICATION_START_SECONDS,
+            stream_seconds=stream_seconds(model),
+        ),
         pod_overrides=application.pod_overrides,
     )

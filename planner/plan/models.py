@@ -11,6 +11,7 @@ from planner.nodes import pod_share
 from planner.plan.applications import stream_seconds
 from planner.plan.capacity import needed_gpus, stated
 from planner.plan.images import promoted
+from planner.plan.rollout import rollout_seconds
 from planner.plan.schedules import lead_minutes, plan_schedule
 from planner.plan.serving import plan_gateway
 from planner.plan.types import AWAITED, GpuPoolPlan, ImagePlan, ModelPlan
@@ -64,6 +65,7 @@ def _plan(
     gpus = hardware.gpus if hardware else 0
     cpu, memory = pod_size(hardware, catalogue) if hardware else _CPU_SERVER
     weights = _weights_gib(model, catalogue)
+    load_seconds = _load_timeout_seconds(model, weights)
     return ModelPlan(
         name=name,
         source=model.source,
@@ -89,7 +91,10 @@ def _plan(
         gateway=plan_gateway(model),
         # A surge pod that finds no GPU waits for ever and the rollout with it; then one replica goes first.
         surge=1 if spare_gpus >= gpus else 0,
-        load_timeout_seconds=_load_timeout_seconds(model, weights),
+        load_timeout_seconds=load_seconds,
+        rollout_timeout_seconds=rollout_seconds(
+            replicas=model.maximum_replicas, start_seconds=load_seconds, stream_seconds=stream_seconds(model)
+        ),
         stream_seconds=stream_seconds(model),
         clients=tuple(sorted(key for key, app in settings.applications.items() if app.model == name)),
         token_secret=(model.token.secret, model.token.key) if model.token else ("", ""),

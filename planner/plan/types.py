@@ -101,6 +101,7 @@ class ApplicationPlan:
     endpoint_type: str
     endpoint_auth: str
     stream_seconds: int
+    rollout_timeout_seconds: int
     pod_overrides: dict[str, Any]
     schedule: tuple[ScheduledMinimum, ...] | None = None
 
@@ -134,6 +135,7 @@ class ModelPlan:
     gateway: GatewayPlan | None
     surge: int
     load_timeout_seconds: int
+    rollout_timeout_seconds: int
     stream_seconds: int
     clients: tuple[str, ...]
     token_secret: tuple[str, str]

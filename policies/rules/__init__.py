@@ -23,6 +23,7 @@ from . import (
     pod_security_baseline,
     pod_security_restricted,
     rbac,
+    replacement,
     resources,
     secrets,
     service_accounts,
@@ -38,7 +39,7 @@ RULES = tuple(
     for module in (
         budgets, models, model_server, model_network, gpus, exposure, images, signatures, secrets,
         pod_security_baseline, pod_security_restricted,
-        containers, resources, service_accounts, namespaces, availability, rbac,
+        containers, resources, service_accounts, namespaces, availability, rbac, replacement,
         aws_registry, aws_cluster, aws_machines, aws_access, aws_storage, opaque,
     )
     for rule in module.RULES

@@ -14,7 +14,7 @@ from ._pools import Pool, Unpriced, pools
 from ._rule import Violation
 from ._scale import Demand, demand_of
 
-__all__ = ["MEASURES", "Amount", "Limit", "Measure", "Scope", "over", "scopes", "sum_up"]
+__all__ = ["MEASURES", "STACK_TYPE", "Amount", "Limit", "Measure", "Scope", "over", "scopes", "sum_up"]
 
 STACK_TYPE = "llmagentos:components:LlmStack"
 

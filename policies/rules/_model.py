@@ -34,6 +34,7 @@ class Resource:
         name: logical name.
         root: its properties.
         dependencies: URNs of what it was made from; empty outside stack rules.
+        protect: whether the engine refuses to delete it.
     """
 
     type: str
@@ -41,6 +42,7 @@ class Resource:
     name: str
     root: Node
     dependencies: tuple[str, ...] = ()
+    protect: bool = False
 
     @property
     def object(self) -> str:

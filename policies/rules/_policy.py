@@ -101,6 +101,7 @@ def _resource(args: ResourceValidationArgs | PolicyResource) -> Resource:
         shelf[args.urn] = Resource(
             type=args.resource_type, urn=args.urn, name=args.name, root=Node(plain(args.props)),
             dependencies=tuple(found.urn for found in getattr(args, "dependencies", ())),
+            protect=bool(args.opts.protect),
         )
     return shelf[args.urn]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tests.policies.support import DELETE
+from tests.policies.support import DELETE, PROTECT
 
 _POLICY = "NetworkPolicy/chat"
 _CHAT = "Deployment/chat"
@@ -59,7 +59,18 @@ _WORKERS = {
 }
 _GROUP = "eks/nodeGroup:NodeGroup"
 
+_REPOSITORY = {"type": "aws:ecr/repository:Repository", "name": "images", "properties": {"name": "images"}}
+
 FAIL = [
+    ("replace-protection", [(_CHAT, PROTECT, False)], "", {}),
+    ("replace-protection", [("Namespace/assistant", PROTECT, False)], "", {}),
+    ("replace-protection", [("extra", "", {**_REPOSITORY, PROTECT: False})], "", {}),
+    (
+        "replace-protection",
+        [(_CHAT, PROTECT, False), ("llm-stack", "allowReplace", ["Deployment/app", "Namespace/chat"])],
+        "",
+        {},
+    ),
     ("imds-hop-limit", _aws(_GROUP, instanceTypes=["m7i.large"]), "launchTemplate", {}),
     ("public-authentication", [("Service/chat", "spec.externalIPs", ["1.2.3.4"])], "spec", {}),
     ("public-authentication", [*_route("x"), ("Deployment/app", f"{_POD}.containers[0].env", [])], "spec", {}),
@@ -162,6 +173,14 @@ FAIL = [
 ]
 
 PASS = [
+    ("replace-protection", [(_CHAT, PROTECT, False), ("llm-stack", "allowReplace", ["Deployment/chat"])], {}),
+    ("replace-protection", [(_CHAT, PROTECT, False), ("llm-stack", "", DELETE)], {}),
+    ("replace-protection", [("Service/chat", PROTECT, False)], {}),
+    (
+        "replace-protection",
+        [("extra", "", {**_REPOSITORY, PROTECT: False}), ("llm-stack", "allowReplace", ["Repository/images"])],
+        {},
+    ),
     ("imds-hop-limit", _aws(_GROUP, launchTemplate={"id": "lt-1", "version": "1"}), {}),
     ("visible-arguments", [(_CHAT, f"{_POD}.containers[0].args[7]", "--api-key=$(API_KEY)")], {}),
     ("public-tls", _route("x"), {}),

@@ -18,10 +18,12 @@ from policies.rules._model import Resource, Stack
 from policies.rules._node import UNKNOWN, Node
 from policies.rules._rule import Rule
 
-__all__ = ["BY_ID", "DELETE", "UNKNOWN", "Found", "ask", "edited", "good_stack", "resource"]
+__all__ = ["BY_ID", "DELETE", "PROTECT", "UNKNOWN", "Found", "ask", "edited", "good_stack", "resource"]
 
 BY_ID: dict[str, Rule] = {rule.id: rule for rule in RULES}
 DELETE = object()
+PROTECT = "$protect"
+"""Path of an edit that sets or lifts the resource option instead of a property."""
 _STEP = re.compile(r'\["([^"]*)"\]|\[(\d+)\]|([^.\[\]]+)')
 
 
@@ -54,19 +56,24 @@ def good_stack() -> dict[str, dict[str, Any]]:
 
 
 def resource(name: str, document: Mapping[str, Any]) -> Resource:
-    """A document as the rules see it."""
+    """A document as the rules see it; protected unless its own key ``$protect`` says otherwise."""
+    protect = document.get(PROTECT, True)
+    document = {key: value for key, value in document.items() if key != PROTECT}
     if "type" in document and "kind" not in document:
-        return Resource(type=document["type"], urn=f"urn::{name}", name=name, root=Node(document["properties"]))
+        root = Node(document["properties"])
+        return Resource(type=document["type"], urn=f"urn::{name}", name=name, root=root, protect=protect)
     version = document["apiVersion"]
     token = f"kubernetes:{version if '/' in version else f'core/{version}'}:{document['kind']}"
-    return Resource(type=token, urn=f"urn::{name}", name=name, root=Node(document))
+    return Resource(type=token, urn=f"urn::{name}", name=name, root=Node(document), protect=protect)
 
 
 def edited(*edits: tuple[str, str, Any]) -> dict[str, dict[str, Any]]:
     """The good stack with properties changed: (resource, path, value). An empty path replaces or adds the resource."""
     stack = good_stack()
     for name, path, value in edits:
-        if path:
+        if path == PROTECT:
+            stack[name][PROTECT] = value
+        elif path:
             holder = stack[name]["properties"] if "properties" in stack[name] else stack[name]
             _set(holder, path, value)
         elif value is DELETE:

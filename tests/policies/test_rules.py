@@ -7,14 +7,15 @@ from typing import Any
 import pytest
 
 from tests.policies import cases_cluster, cases_edges, cases_models, cases_signatures, cases_workloads
-from tests.policies.support import BY_ID, UNKNOWN, ask, edited
+from tests.policies.support import BY_ID, PROTECT, UNKNOWN, ask, edited
 
 _CASES = (cases_models, cases_workloads, cases_cluster, cases_edges, cases_signatures)
 FAIL = [case for cases in _CASES for case in cases.FAIL]
 PASS = [case for cases in _CASES for case in cases.PASS]
 UNKNOWN_AT = [case for cases in _CASES for case in cases.UNKNOWN_AT]
-# A release is opaque whatever it contains, and a warning gives way to the rule it warns of.
-_NEVER_UNKNOWN = {"opaque-release", "budget-warning"}
+# A release is opaque whatever it contains, a warning gives way to the rule it warns of, and what is protected needs no
+# other value; where it is not, see test_an_unknown_permission_is_none.
+_NEVER_UNKNOWN = {"opaque-release", "budget-warning", "replace-protection"}
 
 
 @pytest.mark.parametrize(("rule_id", "edits", "path", "config"), FAIL)
@@ -35,6 +36,16 @@ def test_unknown_never_passes(rule_id: str, name: str, path: str, config: dict[s
     found = ask(rule_id, edited((name, path, UNKNOWN)), config)
     assert not found.clean
     assert path in found.unchecked or path in {row[1] for row in found.rows}, found
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [("llm-stack", "allowReplace"), ("llm-stack", "allowReplace[0]"), ("Deployment/chat", "metadata.name")],
+)
+def test_an_unknown_permission_is_none(name: str, path: str) -> None:
+    allowed = ("llm-stack", "allowReplace", ["Deployment/chat"])
+    found = ask("replace-protection", edited(("Deployment/chat", PROTECT, False), allowed, (name, path, UNKNOWN)))
+    assert not found.clean
 
 
 @pytest.mark.parametrize("rule_id", sorted(BY_ID))
