@@ -8,7 +8,7 @@ import difflib
 import yaml
 
 from llmos.builds import synth_preview
-from llmos.engines import kubectl
+from llmos.engines import kubectl, pulumi_diff
 from llmos.session import add_stack_arguments, open_session
 
 __all__ = ["add_arguments", "run"]
@@ -28,7 +28,8 @@ def run(args: argparse.Namespace) -> int:
         return 0
     program, _ = synth_preview(session.stack)
     changed = 0
-    for key, (before, after) in kubectl.differences(session.run, program).items():
+    differences = pulumi_diff.differences if session.engine.name == "pulumi" else kubectl.differences
+    for key, (before, after) in differences(session.run, program).items():
         name = "/".join(filter(None, key))
         texts = [yaml.safe_dump(side, sort_keys=True).splitlines() if side else [] for side in (before, after)]
         lines = list(difflib.unified_diff(*texts, fromfile=f"cluster/{name}", tofile=f"stack/{name}", lineterm=""))
