@@ -66,7 +66,7 @@ def load_stack(name: str, *, file: Path | None = None) -> Stack:
     raw = read_stack_file(path)
     settings = parse(raw, where=path.name)
     lock = parse_lock(read_lock(lock_path(name)), where=f"locks/{name}.json")
-    _require_builds(settings, where=path.name)
+    _require_builds(settings, file=path)
     _tell_folder(path)
     plan = make_plan(settings, stack=name, lock=lock, stack_file=path.name, folder=path.parent)
     return Stack(name=name, file=path, raw=raw, settings=settings, lock=lock, plan=plan)
@@ -157,21 +157,30 @@ def read_lock(path: Path) -> dict[str, Any]:
     return raw
 
 
-def _require_builds(settings: StackSettings, *, where: str) -> None:
+def _require_builds(settings: StackSettings, *, file: Path) -> None:
     """Refuse a build without a Dockerfile before anything is started for it."""
     faults = []
     for name, application in sorted(settings.applications.items()):
         build = application.image.build
         if build and not (PROJECT_ROOT / build / "Dockerfile").is_file():
             exists = (PROJECT_ROOT / build).is_dir()
-            found = sorted(path.parent.name for path in PROJECT_ROOT.glob("*/Dockerfile"))
             faults.append(
                 Fault(
                     what=f"`{build}` has no Dockerfile" if exists else f"there is no folder `{build}` to build from",
-                    where=f"{where}: applications.{name}.image.build",
-                    nearest=f"folders with a Dockerfile: {', '.join('./' + n for n in found)}" if found else "",
+                    where=f"{file.name}: applications.{name}.image.build", nearest=_nearest_build(build, file=file),
                     fix="name a folder that has a Dockerfile, relative to the project's folder",
                 )
             )
     if faults:
         raise UserFault(faults)
+
+
+def _nearest_build(build: str, *, file: Path) -> str:
+    """The folder that was probably meant: the one beside the stack file, else those that could be built."""
+    beside = (file.parent / build).resolve()
+    if (beside / "Dockerfile").is_file():
+        inside = beside.is_relative_to(PROJECT_ROOT)
+        right = f"./{beside.relative_to(PROJECT_ROOT).as_posix()}" if inside else str(beside)
+        return f"beside the stack file there is one: build: {right}"
+    found = sorted(path.parent.name for path in PROJECT_ROOT.glob("*/Dockerfile"))
+    return f"folders with a Dockerfile: {', '.join('./' + name for name in found)}" if found else ""

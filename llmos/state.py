@@ -12,6 +12,7 @@ from llmos import report
 from llmos.console import warn
 from llmos.images import trial
 from llmos.kube import Kube, KubeObject
+from llmos.paths import PROJECT_ROOT
 from llmos.session import Session
 from planner.faults import LlmosError
 from planner.plan import ApplicationPlan
@@ -62,9 +63,17 @@ def _reach(
     lines = [f"{application.name}: Service {service} (simulated: pods on simulated nodes do not answer)"]
     url = _trial_url(session, application, deployments, start=start_trial)
     if url:
-        lines.append(f"  one real container of the same image, with its in-process tiny model: {url}")
-        lines += _try_it(application, namespace, url, kube)
+        sample = _is_sample(session, application)
+        model = "with its in-process tiny model" if sample else "without its model server"
+        lines.append(f"  one real container of the same image, {model}: {url}")
+        lines += _try_it(application, namespace, url, kube, sample=sample)
     return lines
+
+
+def _is_sample(session: Session, application: ApplicationPlan) -> bool:
+    """Whether it is the sample application, whose API is known here."""
+    build = session.stack.plan.image(application.image).build
+    return bool(application.preset) or bool(build and (PROJECT_ROOT / build / "src" / "assistant").is_dir())
 
 
 def _address(service: KubeObject) -> str:
@@ -94,18 +103,19 @@ def _key_line(application: ApplicationPlan, namespace: str) -> list[str]:
     return [f"  API key: kubectl -n {namespace} get secret {secret} -o go-template='{template}'"]
 
 
-def _try_it(application: ApplicationPlan, namespace: str, url: str, kube: Kube) -> list[str]:
-    """A command line that really works: with the key read from the cluster when it runs, never printed."""
+def _try_it(application: ApplicationPlan, namespace: str, url: str, kube: Kube, *, sample: bool) -> list[str]:
+    """A command line that really works: with the key read from the cluster when it runs, never printed. Of somebody's
+    own application only the key is known, not what it can be asked."""
     body = '{"model": "tiny-random", "messages": [{"role": "user", "content": "Hello"}]}'
     call = f"curl {url}/v1/chat/completions -H 'Content-Type: application/json' -d '{body}'"
     if "API_KEYS" not in application.secrets:
-        return [f"  {call}"]
+        return [f"  {call}"] if sample else []
     secret, key = application.secrets["API_KEYS"]
     read = (
         f"{kube.kubectl} --kubeconfig {kube.kubeconfig} -n {namespace} get secret {secret} "
         f"-o go-template='{{{{.data.{key} | base64decode}}}}'"
     )
-    return [f"  KEY=$({read})", f'  {call} -H "Authorization: Bearer $KEY"']
+    return [f"  KEY=$({read})", *([f'  {call} -H "Authorization: Bearer $KEY"'] if sample else [])]
 
 
 def _trial_url(

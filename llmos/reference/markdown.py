@@ -32,7 +32,8 @@ config:
 
 - With the first line an editor that knows YAML schemas completes keys, shows what follows here, and marks mistakes.
 - Unknown keys are refused. `python3 -m llmos preview --offline` reports every fault of a file at once, with its path.
-- Paths are relative to the project's folder, whatever folder a command is run in and wherever the stack file lies.
+- A folder to build (`image.build`) is relative to the project's folder, wherever the stack file lies and whatever
+  folder a command is run in. Files with data of the stack (`traffic.history`) are relative to the stack file.
 - Text that YAML reads as something else has to be quoted: `"8080"`, `"yes"`, `"builtin:tiny"`.
 """
 

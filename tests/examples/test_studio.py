@@ -1,0 +1,279 @@
+"""The application of the content-creation example: articles section by section, keys, limits, failures, its end."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support import ROOT
+
+SOURCE = ROOT / "examples" / "content-creation" / "app" / "src"
+sys.path.insert(0, str(SOURCE))
+
+from studio.article import Brief, outline, write  # noqa: E402
+from studio.model import ModelError, ModelServer, Placeholder  # noqa: E402
+from studio.service import Service  # noqa: E402
+
+KEY = "sk-studio-test"
+ALWAYS = {"topic": "Tides", "sections": 2, "words": 50}
+
+
+class Scripted:
+    """A model that answers from a list and remembers what it was asked."""
+
+    def __init__(self, *answers: str | Exception) -> None:
+        self.answers, self.asked = list(answers), []
+
+    def ready(self) -> bool:
+        return True
+
+    def stream(self, messages: list[dict[str, str]], *, max_tokens: int) -> Iterator[str]:
+        self.asked.append((messages[-1]["content"], max_tokens))
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        yield from answer.split("|")
+
+
+def serve(server: Any) -> Iterator[str]:
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.fixture
+def studio() -> Iterator[Callable[..., str]]:
+    running: list[Iterator[str]] = []
+
+    def start(model: Any, *, keys: tuple[str, ...] = (KEY,), concurrent: int = 8) -> str:
+        running.append(serve(Service(("127.0.0.1", 0), model=model, keys=keys, concurrent=concurrent)))
+        return next(running[-1])
+
+    yield start
+    for server in running:
+        next(server, None)
+
+
+def post(url: str, body: Any = ALWAYS, *, key: str = KEY, path: str = "/v1/articles") -> str:
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    request = urllib.request.Request(url + path, data=data, headers={"Authorization": f"Bearer {key}"})
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        assert answer.headers["Content-Type"] == "text/markdown; charset=utf-8"
+        return answer.read().decode("utf-8")
+
+
+def refused(url: str, *arguments: Any, **more: Any) -> tuple[int, str]:
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        post(url, *arguments, **more)
+    return caught.value.code, json.load(caught.value)["error"]["message"]
+
+
+def test_an_article_is_an_outline_and_its_sections(studio: Callable[..., str]) -> None:
+    model = Scripted("1. Moon\n\n- **Sun**\nToo many", "The moon |pulls.", "The sün |helps.")
+    assert post(studio(model)) == "# Tides\n\n## Moon\n\nThe moon pulls.\n\n## Sun\n\nThe sün helps.\n"
+    tasks = [task for task, _ in model.asked]
+    assert "2 section headings" in tasks[0] and "section before" not in tasks[1]
+    assert "The section before ends: The moon pulls." in tasks[2]
+    assert [tokens for _, tokens in model.asked] == [80, 75, 75]
+
+
+def test_a_weak_model_cannot_stop_the_article() -> None:
+    assert outline(Brief(topic="x", sections=3), Scripted("***\n\nOnly one")) == ["Only one", "Part 2", "Part 3"]
+
+
+def test_pieces_reach_the_reader_as_they_come(studio: Callable[..., str]) -> None:
+    gate = threading.Event()
+
+    class Slow(Scripted):
+        def stream(self, messages: list[dict[str, str]], *, max_tokens: int) -> Iterator[str]:
+            yield "One"
+            if len(self.asked):
+                assert gate.wait(20)
+            self.asked.append(messages)
+
+    request = urllib.request.Request(studio(Slow()) + "/v1/articles", data=json.dumps(ALWAYS).encode(), headers={
+        "Authorization": f"Bearer {KEY}"})  # fmt: skip
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        assert answer.readline() == b"# Tides\n", "the reader has the beginning while the rest is not written yet"
+        gate.set()
+        assert b"## Part 2" in answer.read()
+
+
+def test_who_may_ask(studio: Callable[..., str]) -> None:
+    url = studio(Placeholder(), keys=("other", KEY))
+    assert refused(url, key="wrong")[0] == 401 and refused(url, key="")[0] == 401
+    assert "Placeholder text" in post(url)
+    assert "Placeholder text" in post(studio(Placeholder(), keys=()), key="")
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ([], "must be an object"), ({}, "topic must be a text"), ({"topic": "x", "tone": "dry"}, "must be an object"),
+        ({"topic": "x" * 501}, "1 to 500"), ({"topic": "x", "sections": 0}, "sections must be a whole number"),
+        ({"topic": "x", "words": True}, "words must be a whole number"), (b"\xff", "not JSON"),
+        (b" " * 5000, "at most 4096 bytes"),
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_what_is_wrong_with_a_request_is_said(body: Any, words: str, studio: Callable[..., str]) -> None:
+    code, message = refused(studio(Placeholder()), body)
+    assert code == 400 and words in message
+
+
+def test_a_model_that_fails(studio: Callable[..., str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert refused(studio(Scripted(ModelError("the model server answered 500")))) == (
+        502, "the model server answered 500",
+    )  # fmt: skip
+    text = post(studio(Scripted("A\nB", "first", ModelError("the model server broke off: TimeoutError"))))
+    assert "first" in text and text.endswith("[Broken off: the model server broke off: TimeoutError]\n")
+    logged = capsys.readouterr().err
+    assert "broke off" in logged and "Tides" not in logged and KEY not in logged
+
+
+def test_too_many_at_a_time(studio: Callable[..., str]) -> None:
+    entered, gate = threading.Event(), threading.Event()
+
+    class Held(Scripted):
+        def stream(self, messages: list[dict[str, str]], *, max_tokens: int) -> Iterator[str]:
+            entered.set()
+            assert gate.wait(20)
+            yield "text"
+
+    url = studio(Held(), concurrent=1)
+    first = threading.Thread(target=post, args=(url,))
+    first.start()
+    assert entered.wait(20)
+    assert refused(url) == (503, "busy; come back in a moment")
+    gate.set()
+    first.join()
+
+
+def test_probes_and_unknown_paths(studio: Callable[..., str]) -> None:
+    url = studio(ModelServer("http://127.0.0.1:9", "none"))
+    with urllib.request.urlopen(f"{url}/healthz", timeout=10) as answer:
+        assert answer.status == 200
+    for path, status in (("/readyz", 503), ("/other", 404)):
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            urllib.request.urlopen(url + path, timeout=10)
+        assert caught.value.code == status
+    assert refused(url, path="/v1/chat/completions")[0] == 404
+
+
+class OpenAi(BaseHTTPRequestHandler):
+    """A model server as far as the studio uses it; the model's name says how its stream ends."""
+
+    def do_GET(self) -> None:
+        self._send(json.dumps({"data": [{"id": "writer"}]}).encode())
+
+    def do_POST(self) -> None:
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        assert asked["stream"] and self.path == "/v1/chat/completions"
+        if asked["model"] == "broken":
+            self.send_error(500)
+            return
+        events = [{"choices": [{"delta": {"role": "assistant"}}]}, {"choices": [{"delta": {"content": "grüß"}}]}]
+        lines = [f"data: {json.dumps(event)}\n\n" for event in events]
+        if asked["model"] == "erring":
+            lines.append('data: {"error": {"message": "secret prompt"}}\n\n')
+        if asked["model"] != "short":
+            lines.append("data: [DONE]\n\n")
+        self._send("".join(lines).encode())
+
+    def _send(self, data: bytes) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def backend() -> Iterator[str]:
+    yield from serve(ThreadingHTTPServer(("127.0.0.1", 0), OpenAi))
+
+
+@pytest.mark.parametrize("path", ["", "/", "/v1"])
+def test_the_model_server_is_asked_by_its_openai_api(backend: str, path: str) -> None:
+    server = ModelServer(backend + path, "writer")
+    assert server.ready() and not ModelServer(backend, "another").ready()
+    assert list(server.stream([{"role": "user", "content": "x"}], max_tokens=5)) == ["grüß"]
+
+
+@pytest.mark.parametrize(("name", "words"), [("broken", "500"), ("erring", "error in its stream"), ("short", "early")])
+def test_failures_of_the_model_server_are_told_apart(backend: str, name: str, words: str) -> None:
+    with pytest.raises(ModelError, match=words) as caught:
+        list(ModelServer(backend, name).stream([], max_tokens=5))
+    assert "secret prompt" not in str(caught.value)
+    with pytest.raises(ModelError, match="broke off"):
+        list(ModelServer("http://127.0.0.1:9", name).stream([], max_tokens=5))
+
+
+def test_sections_are_written_in_order_without_a_server() -> None:
+    brief = Brief(topic="x", sections=2)
+    assert "".join(write(brief, ["a", "b"], Placeholder())).count("Placeholder text") == 2
+
+
+def run_studio(port: int, **env: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "studio"], stderr=subprocess.PIPE, text=True, encoding="utf-8",
+        env={**os.environ, "PYTHONPATH": str(SOURCE), "PORT": str(port), **env},
+    )  # fmt: skip
+
+
+def free_port() -> int:
+    with ThreadingHTTPServer(("127.0.0.1", 0), OpenAi) as server:
+        return server.server_port
+
+
+def test_it_does_not_start_open_to_everybody() -> None:
+    process = run_studio(free_port(), API_KEYS="", ALLOW_ANONYMOUS="")
+    _, said = process.communicate(timeout=20)
+    assert process.returncode == 1 and "API_KEYS is empty" in said
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGTERM ends a process there at once")
+def test_it_ends_when_it_is_told_to() -> None:
+    port = free_port()
+    process = run_studio(port, API_KEYS=KEY, DRAIN_SECONDS="10")
+    try:
+        assert process.stderr is not None
+        assert "started" in process.stderr.readline()
+        assert "Placeholder text" in post(f"http://127.0.0.1:{port}")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=30) == 0
+        assert "stopped" in process.stderr.read()
+        with pytest.raises((urllib.error.URLError, http.client.HTTPException)):
+            post(f"http://127.0.0.1:{port}")
+    finally:
+        process.kill()
+        process.wait()
+        process.stderr.close()
+
+
+def test_the_image_copies_only_the_source() -> None:
+    from llmos.images.context import context_files
+
+    folder = Path(SOURCE).parent
+    files = context_files(folder, dockerfile=folder / "Dockerfile")
+    assert files and all(name.startswith("src/studio/") and name.endswith(".py") for name in files)
