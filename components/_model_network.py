@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from components._base import Identity
-from components._network import from_pods, from_pods_of, internet_https, to_dns, to_pods
+from components._hub import hub_egress
+from components._network import from_pods, from_pods_of, to_pods
 from planner.plan import ModelPlan, ScrapePlan
 
-__all__ = ["server_flows", "way_in"]
+__all__ = ["fetch_flows", "server_flows", "way_in"]
 
 
 def server_flows(identity: Identity, model: ModelPlan, *, port: int, scrape: ScrapePlan | None) -> dict[str, Any]:
     """NetworkPolicy: from the applications that use the model, or the gateway in front of it, and from who collects
-    metrics; to DNS and the model hub where weights are downloaded."""
+    metrics; to the model hub where its own pods download the weights, and otherwise nowhere."""
     ingress = []
     if model.gateway:
         ingress = [from_pods_of(model.gateway.namespace, model.gateway.labels, port)]
@@ -21,11 +22,21 @@ def server_flows(identity: Identity, model: ModelPlan, *, port: int, scrape: Scr
         ingress = [from_pods([identity.selector(client) for client in model.clients], port)]
     if scrape:
         ingress.append(from_pods_of(scrape.namespace, scrape.labels, port))
+    downloads = model.engine == "vllm" and model.weights.download in ("server", "init")
     return {
         "podSelector": {"matchLabels": identity.selector(model.name)},
         "policyTypes": ["Ingress", "Egress"],
         "ingress": ingress,
-        "egress": [to_dns(), internet_https()] if model.engine == "vllm" else [],
+        "egress": hub_egress(model.hub) if downloads else [],
+    }
+
+
+def fetch_flows(identity: Identity, model: ModelPlan, *, name: str) -> dict[str, Any]:
+    """NetworkPolicy of the Job that fetches weights: nobody reaches it, and it reaches the hub."""
+    return {
+        "podSelector": {"matchLabels": identity.selector(name)},
+        "policyTypes": ["Ingress", "Egress"],
+        "egress": hub_egress(model.hub),
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["from_anywhere", "from_pods", "from_pods_of", "internet_https", "to_dns", "to_pods"]
+__all__ = ["from_anywhere", "from_pods", "from_pods_of", "internet", "to_block", "to_dns", "to_pods"]
 
 # Private, link-local (cloud metadata) and shared address ranges: RFC 1918, RFC 3927, RFC 6598.
 _NOT_INTERNET = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "100.64.0.0/10"]
@@ -30,13 +30,13 @@ def from_anywhere(port: int) -> dict[str, Any]:
     return {"ports": _tcp(port)}
 
 
-def to_pods(labels: Mapping[str, str], port: int, *, namespace: str = "") -> dict[str, Any]:
-    """Egress to pods of the same namespace, or of the one that is named."""
-    return {"to": [_peer(namespace, labels)], "ports": _tcp(port)}
+def to_pods(labels: Mapping[str, str], *ports: int, namespace: str = "") -> dict[str, Any]:
+    """Egress to pods of the same namespace, or of the one that is named; to all of them without labels."""
+    return {"to": [_peer(namespace, labels)], "ports": _tcp(*ports)}
 
 
 def _peer(namespace: str, labels: Mapping[str, str]) -> dict[str, Any]:
-    peer: dict[str, Any] = {"podSelector": {"matchLabels": dict(labels)}}
+    peer: dict[str, Any] = {"podSelector": {"matchLabels": dict(labels)} if labels else {}}
     if namespace:
         # Every namespace carries its own name as this label since Kubernetes 1.22.
         peer["namespaceSelector"] = {"matchLabels": {"kubernetes.io/metadata.name": namespace}}
@@ -50,6 +50,11 @@ def to_dns() -> dict[str, Any]:
     return {"to": [{"namespaceSelector": {"matchLabels": namespace}}], "ports": ports}
 
 
-def internet_https() -> dict[str, Any]:
-    """Egress to the model hub: HTTPS to public addresses only (NetworkPolicy knows no host names)."""
-    return {"to": [{"ipBlock": {"cidr": "0.0.0.0/0", "except": _NOT_INTERNET}}], "ports": _tcp(443)}
+def internet(ports: Sequence[int]) -> dict[str, Any]:
+    """Egress to a model hub: public addresses only (NetworkPolicy knows no host names)."""
+    return {"to": [{"ipBlock": {"cidr": "0.0.0.0/0", "except": _NOT_INTERNET}}], "ports": _tcp(*ports)}
+
+
+def to_block(cidr: str, ports: Sequence[int]) -> dict[str, Any]:
+    """Egress to a block of addresses."""
+    return {"to": [{"ipBlock": {"cidr": cidr}}], "ports": _tcp(*ports)}

@@ -10,7 +10,10 @@ import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["USER_ID", "container", "env_list", "http_probes", "merge", "patience", "pod_spec", "volume", "writable"]
+__all__ = [
+    "USER_ID", "container", "env_list", "hardened", "http_probes", "merge", "patience", "pod_spec", "volume",
+    "writable",
+]  # fmt: skip
 
 # Any id above 10,000 avoids the ids of system users of images and nodes (CIS Docker 4.1; kube-score's advice).
 USER_ID = 10001
@@ -21,13 +24,12 @@ _EXIT_SECONDS = 10
 _NAMED_LISTS = frozenset({"containers", "initContainers", "volumes", "env", "ports", "imagePullSecrets"})
 
 
-def container(*, name: str, image: Any, port: int, **more: Any) -> dict[str, Any]:
-    """A container with restricted security context, read-only root and one port called ``http``."""
+def hardened(*, name: str, image: Any, **more: Any) -> dict[str, Any]:
+    """A container with restricted security context and read-only root."""
     return {
         "name": name,
         "image": image,
         "imagePullPolicy": "IfNotPresent",
-        "ports": [{"name": "http", "containerPort": port, "protocol": "TCP"}],
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "capabilities": {"drop": ["ALL"]},
@@ -36,10 +38,20 @@ def container(*, name: str, image: Any, port: int, **more: Any) -> dict[str, Any
             "runAsUser": USER_ID,
             "runAsGroup": USER_ID,
         },
-        "lifecycle": {"preStop": {"sleep": {"seconds": _PRE_STOP_SECONDS}}},
         "terminationMessagePolicy": "FallbackToLogsOnError",
         **more,
     }
+
+
+def container(*, name: str, image: Any, port: int, **more: Any) -> dict[str, Any]:
+    """A hardened container that serves on one port called ``http``."""
+    return hardened(
+        name=name,
+        image=image,
+        ports=[{"name": "http", "containerPort": port, "protocol": "TCP"}],
+        lifecycle={"preStop": {"sleep": {"seconds": _PRE_STOP_SECONDS}}},
+        **more,
+    )
 
 
 def pod_spec(

@@ -138,7 +138,7 @@ class LlmStack(Component):
                 identity=self._identity,
                 model=model,
                 image=self._images[model.image],
-                pull_secret=self._pull_secret(model.image),
+                pull_secret=self._pull_secret(model.image, model.weights.image, *(a.image for a in model.adapters)),
                 node_selector=pool.node_selector if pool else {},
                 scrape=self._plan.scrape,
             ),
@@ -158,7 +158,8 @@ class LlmStack(Component):
         return server
 
     def _application(self, plan: ApplicationPlan, server: ModelServer | None) -> Endpoint | AwsEndpoint:
-        backend = Backend(url=server.url, model=plan.model, way=server.way_in) if server else None
+        called = f"{plan.model}/{plan.adapter}" if plan.adapter else plan.model
+        backend = Backend(url=server.url, model=called, way=server.way_in) if server else None
         application = Application(
             plan.name,
             ApplicationArgs(
@@ -190,11 +191,11 @@ class LlmStack(Component):
             self.child(depends_on=[self._namespace, application]),
         )
 
-    def _pull_secret(self, image: str) -> str:
-        """The registry's Secret, for images that come from it."""
-        found = self._plan.image(image)
-        given = found.ref or found.tag
-        own = bool(found.build) or found.awaited or given.startswith(f"{self._plan.registry.server}/")
+    def _pull_secret(self, image: str, *volumes: str) -> str:
+        """The registry's Secret, for images that come from it, those that are mounted as volumes included."""
+        found, server = self._plan.image(image), f"{self._plan.registry.server}/"
+        given = (found.ref, found.tag, *volumes)
+        own = bool(found.build) or found.awaited or any(reference.startswith(server) for reference in given)
         return self._registry.pull_secret if own else ""
 
 

@@ -72,13 +72,16 @@ def _mend(raw: dict[str, Any]) -> dict[str, Any]:
             model.pop("hardware", None)
         elif not isinstance(model.get("hardware"), dict):
             model["hardware"] = {"instance_type": "g6.xlarge"}
-        for key in ("quality_steps", "autoscaling", "spread"):
+        for key in ("quality_steps", "autoscaling", "adapters", "spread"):
             model.pop(key, None)
         if isinstance(model.get("hardware"), dict):
             model["hardware"].pop("pipeline_parallel", None)
         if isinstance(model.get("traffic"), dict):
             model["traffic"] = _traffic(model["traffic"])
         _order(model)
+        _mend_weights(model, builtin=builtin)
+        _mend_hub(model.get("hub"))
+    _mend_hub(raw.get("hub"))
     raw["target"], raw["environment"] = ("local", "dev") if raw["target"] == "local" else ("kubernetes", "prod")
     raw["context"] = None if raw["target"] == "local" else "cluster"
     if not raw.get("registry"):
@@ -98,6 +101,31 @@ def _traffic(drawn: dict[str, Any]) -> dict[str, Any]:
         elif drawn_lengths is None:
             made[key] = 80
     return {key: value for key, value in made.items() if value is not None}
+
+
+def _mend_weights(model: dict[str, Any], *, builtin: bool) -> None:
+    """One place of weights of those that are drawn."""
+    weights = model.get("weights") or {}
+    if builtin:
+        model.pop("weights", None)
+        model.pop("hub", None)
+    elif weights.get("image"):
+        model["weights"] = {"image": weights["image"]}
+    elif weights.get("claim"):
+        model["weights"] = {"claim": {**weights["claim"], "access": "ReadWriteMany"}}
+    elif weights:
+        kept = {key: weights[key] for key in ("storage_class", "size") if weights.get(key)}
+        pins = {"download": "init", "sha256": weights["sha256"]} if weights.get("sha256") else {}
+        model["weights"] = {**kept, **pins}
+
+
+def _mend_hub(hub: dict[str, Any] | None) -> None:
+    if not hub:
+        return
+    hub.pop("proxy_secret", None)
+    if hub.get("ca"):
+        hub["ca"] = {"config_map": "corp-ca"}
+    hub["egress"] = [{"cidr": place.get("cidr") or "10.0.0.5/32"} for place in hub.get("egress") or []]
 
 
 def _order(owner: dict[str, Any]) -> None:

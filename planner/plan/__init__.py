@@ -13,6 +13,7 @@ from planner.plan.aws_types import (
     WeightsPlan,
 )
 from planner.plan.builds import FIXED_EPOCH, BuildsPlan
+from planner.plan.hub import EgressPlan, HubPlan
 from planner.plan.images import awaited, promoted
 from planner.plan.make import make_plan
 from planner.plan.rollout import APPLICATION_START_SECONDS
@@ -31,11 +32,13 @@ from planner.plan.types import (
     Rejected,
     ScheduledMinimum,
 )
+from planner.plan.weights import AdapterPlan, ModelWeightsPlan
 
 __all__ = [
     "APPLICATION_START_SECONDS",
     "AWAITED",
     "FIXED_EPOCH",
+    "AdapterPlan",
     "ApplicationPlan",
     "AwsPlan",
     "BuildsPlan",
@@ -43,12 +46,15 @@ __all__ = [
     "ClusterPlan",
     "CostItem",
     "Decision",
+    "EgressPlan",
     "EntryPlan",
     "GatewayPlan",
     "GpuNodesPlan",
     "GpuPoolPlan",
+    "HubPlan",
     "ImagePlan",
     "ModelPlan",
+    "ModelWeightsPlan",
     "NamespacePlan",
     "NetworkPlan",
     "Plan",

@@ -32,7 +32,7 @@ def plan_applications(
 ) -> tuple[ApplicationPlan, ...]:
     """One plan per application, by name; ``sizing`` holds schedules."""
     plans = (
-        _plan(name, application, image=images[name], model=settings.models.get(application.model or ""))
+        _plan(name, application, image=images[name], model=settings.models.get(application.model_key))
         for name, application in sorted(settings.applications.items())
     )
     return tuple(_scheduled(plan, settings, sizing, lock_file) for plan in plans)
@@ -66,7 +66,8 @@ def _plan(name: str, application: Application, *, image: ImagePlan, model: Model
         image=image.name,
         preset=application.preset or "",
         command=application.command or (),
-        model=application.model or "",
+        model=application.model_key,
+        adapter=application.adapter,
         replicas_min=replicas if fixed else replicas.min,
         replicas_max=replicas if fixed else replicas.max,
         autoscale_cpu_percent=0 if fixed else replicas.cpu_percent,

@@ -135,7 +135,7 @@ def _weights(aws: AwsSettings, models: tuple[ModelPlan, ...]) -> tuple[WeightsPl
             prefix=f"models/{model.source}/{model.revision}",
             image=model.image,
             image_ref=aws.weights.image or "",
-            token_secret=model.token_secret,
+            token_secret=model.hub.token,
         )
         for model in models
         if model.engine == "vllm"

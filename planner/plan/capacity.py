@@ -14,6 +14,9 @@ __all__ = ["needed_gpus", "plan_gpu_pool", "plan_namespace", "stated"]
 # Pods beside those of the plan: jobs, and what an operator starts to look at a fault.
 _SPARE_PODS = 10
 
+# What the Job that fetches weights asks for: cores and GiB.
+_FETCHER = (0.5, 0.5)
+
 
 def stated(model: Model) -> Hardware | None:
     """A model's hardware; what ``auto`` stands for has been put in its place before."""
@@ -85,6 +88,7 @@ def plan_namespace(
     """The namespace with a quota that admits every workload at its maximum, and one surge pod of each."""
     pods = [(a.replicas_max + 1, a.cpu_cores, a.memory_gib, 0) for a in applications]
     pods += [(m.replicas_max + m.surge, m.cpu_cores, m.memory_gib, m.gpus) for m in models]
+    pods += [(1, *_FETCHER, 0) for m in models if m.weights.download == "job"]
     return NamespacePlan(
         name=settings.namespace.name or f"llmagentos-{stack}",
         create=settings.namespace.create,

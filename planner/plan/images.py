@@ -66,7 +66,7 @@ def _model_image(
         return ImagePlan(name=name, ref=release.model_images.get(name, ""))
     if model.engine == "vllm":
         return ImagePlan(name="vllm", ref=VLLM_IMAGE)
-    clients = sorted(key for key, application in applications.items() if application.model == name)
+    clients = sorted(key for key, application in applications.items() if application.model_key == name)
     owners = [key for key in (*clients, *sorted(applications)) if key in images and not applications[key].command]
     return images[owners[0]] if owners else None
 

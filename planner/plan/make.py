@@ -17,6 +17,7 @@ from planner.plan.images import plan_images, promoted
 from planner.plan.models import plan_models
 from planner.plan.serving import plan_scrape
 from planner.plan.types import Plan, RegistryPlan
+from planner.plan.weights import weights_faults
 from planner.settings import StackSettings
 from planner.sizing import resolve, with_own_rows
 
@@ -57,15 +58,16 @@ def make_plan(
     )
     images, faults = plan_images(settings, lock=lock, where=where)
     pool, pool_faults = plan_gpu_pool(settings, stack=stack, catalogue=catalogue, where=where)
+    from_lock = promoted(settings.applications)
     faults += hardware_faults(settings, catalogue=catalogue, where=where) + pool_faults
     faults += aws_faults(settings, catalogue=catalogue, where=where)
+    faults += weights_faults(settings, lock=lock, from_lock=from_lock, folder=folder, where=where)
     if faults:
         raise UserFault(faults)
-    from_lock = promoted(settings.applications)
     applications = plan_applications(settings, images=images, sizing=sizing, lock_file=f"locks/{stack}.json")
     models = plan_models(
         settings, lock=lock, catalogue=catalogue, images=images, pool=pool, sizing=sizing,
-        lock_file=f"locks/{stack}.json",
+        lock_file=f"locks/{stack}.json", folder=folder,
     )
     costs = plan_costs(models, pool=pool, catalogue=catalogue)
     plan = Plan(

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
 from planner.catalogue import Catalogue
 from planner.lock import Lock
 from planner.nodes import pod_share
 from planner.plan.applications import stream_seconds
 from planner.plan.capacity import needed_gpus, stated
+from planner.plan.hub import plan_hub
 from planner.plan.images import promoted
 from planner.plan.rollout import rollout_seconds
 from planner.plan.schedules import lead_minutes, plan_schedule
 from planner.plan.serving import plan_gateway
 from planner.plan.types import AWAITED, GpuPoolPlan, ImagePlan, ModelPlan
+from planner.plan.weights import lora_rank, plan_adapters, plan_weights
 from planner.settings import BUILTIN_TINY, Hardware, Model, StackSettings
 from planner.sizing import Sizing
 
@@ -36,11 +39,16 @@ def plan_models(
     pool: GpuPoolPlan | None,
     sizing: Sizing | None = None,
     lock_file: str = "",
+    folder: Path = Path(),
 ) -> tuple[ModelPlan, ...]:
-    """One plan per model, by name. The hardware has been checked before; ``sizing`` holds schedules."""
+    """One plan per model, by name. Hardware and files in ``folder`` have been checked before; ``sizing`` holds
+    schedules."""
     spare_gpus = (pool.max_gpus if pool else 0) - needed_gpus(settings, catalogue)
     plans = (
-        _plan(name, model, settings=settings, lock=lock, catalogue=catalogue, image=images[name], spare_gpus=spare_gpus)
+        _plan(
+            name, model, settings=settings, lock=lock, catalogue=catalogue, image=images[name], spare_gpus=spare_gpus,
+            folder=folder,
+        )
         for name, model in sorted(settings.models.items())
     )
     return tuple(_scheduled(plan, sizing, lock_file) if plan.autoscaling == "keda" else plan for plan in plans)
@@ -60,6 +68,7 @@ def _plan(
     catalogue: Catalogue,
     image: ImagePlan,
     spare_gpus: int,
+    folder: Path,
 ) -> ModelPlan:
     hardware = stated(model)
     gpus = hardware.gpus if hardware else 0
@@ -84,7 +93,10 @@ def _plan(
         cpu_cores=cpu,
         memory_gib=memory,
         weights_gib=weights,
-        storage_class=model.weights.storage_class or "",
+        weights=plan_weights(model, weights_gib=weights, folder=folder),
+        adapters=plan_adapters(model, folder=folder),
+        lora_rank=lora_rank(model),
+        hub=plan_hub(settings, model),
         replicas_min=model.minimum_replicas,
         replicas_max=model.maximum_replicas,
         autoscaling=model.autoscaling,
@@ -96,8 +108,7 @@ def _plan(
             replicas=model.maximum_replicas, start_seconds=load_seconds, stream_seconds=stream_seconds(model)
         ),
         stream_seconds=stream_seconds(model),
-        clients=tuple(sorted(key for key, app in settings.applications.items() if app.model == name)),
-        token_secret=(model.token.secret, model.token.key) if model.token else ("", ""),
+        clients=tuple(sorted(key for key, app in settings.applications.items() if app.model_key == name)),
         extra_args=model.extra_args,
         pod_overrides=model.pod_overrides,
     )

@@ -9,7 +9,9 @@ from typing import Any
 
 from planner.plan.aws_types import AwsPlan, ClusterPlan, ServiceCost
 from planner.plan.builds import BuildsPlan
+from planner.plan.hub import HubPlan
 from planner.plan.serving import GatewayPlan, ScrapePlan
+from planner.plan.weights import AdapterPlan, ModelWeightsPlan
 
 __all__ = [
     "AWAITED",
@@ -80,14 +82,15 @@ class ScheduledMinimum:
 
 @dataclass(frozen=True, kw_only=True)
 class ApplicationPlan:
-    """One application. ``autoscale_cpu_percent`` is 0 for a fixed number of replicas; ``schedule`` is ``None`` without
-    a history of requests, and then a plain HPA scales it."""
+    """One application. ``adapter`` is that of its model, or empty; ``autoscale_cpu_percent`` is 0 for a fixed number of
+    replicas; ``schedule`` is ``None`` without a history of requests, and then a plain HPA scales it."""
 
     name: str
     image: str
     preset: str
     command: tuple[str, ...]
     model: str
+    adapter: str
     replicas_min: int
     replicas_max: int
     autoscale_cpu_percent: int
@@ -128,7 +131,10 @@ class ModelPlan:
     cpu_cores: float
     memory_gib: float
     weights_gib: float
-    storage_class: str
+    weights: ModelWeightsPlan
+    adapters: tuple[AdapterPlan, ...]
+    lora_rank: int
+    hub: HubPlan
     replicas_min: int
     replicas_max: int
     autoscaling: str
@@ -138,7 +144,6 @@ class ModelPlan:
     rollout_timeout_seconds: int
     stream_seconds: int
     clients: tuple[str, ...]
-    token_secret: tuple[str, str]
     extra_args: tuple[str, ...]
     pod_overrides: dict[str, Any]
     schedule: tuple[ScheduledMinimum, ...] = ()

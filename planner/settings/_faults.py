@@ -18,7 +18,7 @@ _NUMBER_BRANCHES = frozenset({"int", "constrained-int", "bool"})
 # Models that may stand where a plain number or a yes may, too.
 _MAP_BRANCHES = frozenset({"ApplicationReplicas", "Lengths", "ModelReplicas", "Spot"})
 # Maps whose values a person could have filled with a credential by mistake; their values are never repeated.
-_HIDDEN_UNDER = frozenset({"env", "secrets", "token", "pod_overrides", "extra_args"})
+_HIDDEN_UNDER = frozenset({"env", "secrets", "token", "proxy", "pod_overrides", "extra_args"})
 
 
 def from_validation_error(error: ValidationError, *, root: type[BaseModel], where: str) -> list[Fault]:

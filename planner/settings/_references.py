@@ -53,11 +53,22 @@ def _models(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
     models = _map(raw, "models")
     for name, application in _map(raw, "applications").items():
         model = application.get("model") if isinstance(application, Mapping) else None
-        if isinstance(model, str) and model not in models:
+        if not isinstance(model, str):
+            continue
+        key, _, adapter = model.partition("/")
+        if key not in models:
             yield Fault(
-                what=f"model `{model}` is not defined under models", where=f"{where}: applications.{name}.model",
-                nearest=nearest(model, [str(key) for key in models]) or "models is empty",
+                what=f"model `{key}` is not defined under models", where=f"{where}: applications.{name}.model",
+                nearest=nearest(key, [str(key) for key in models]) or "models is empty",
                 fix="name a key of models, or define the model there",
+            )
+            continue
+        adapters = _map(models[key], "adapters") if isinstance(models[key], Mapping) else {}
+        if adapter and adapter not in adapters:
+            yield Fault(
+                what=f"model `{key}` has no adapter `{adapter}`", where=f"{where}: applications.{name}.model",
+                nearest=nearest(adapter, [str(key) for key in adapters]) or f"models.{key}.adapters is empty",
+                fix=f"name a key of models.{key}.adapters, or {key} alone for the model itself",
             )
 
 

@@ -11,7 +11,6 @@ from planner.settings._base import (
     EnvName,
     ImageRef,
     MemoryQuantity,
-    Name,
     Port,
     SecretRef,
     Settings,
@@ -22,6 +21,8 @@ from planner.settings.traffic import RequestHistory
 
 __all__ = ["Application", "ApplicationReplicas", "Endpoint", "Image", "Resources"]
 
+_NAME = "[a-z]([-a-z0-9]*[a-z0-9])?"
+ModelName = Annotated[str, Field(pattern=f"^{_NAME}(/{_NAME})?$", max_length=81)]
 Platform = Annotated[str, Field(pattern=r"^linux/(amd64|arm64)$")]
 
 
@@ -103,8 +104,9 @@ class Application(Settings):
     """Behaviour of the sample application; its own default (customer-service) when absent."""
     command: Annotated[tuple[str, ...], Field(min_length=1, strict=False)] | None = None
     """Command instead of the image's own, for images that know no presets."""
-    model: Name | None = None
-    """Key of ``models`` that answers; without it the sample application uses its in-process tiny model."""
+    model: ModelName | None = None
+    """Key of ``models`` that answers, or ``<model>/<adapter>`` for one of its LoRA adapters; without it the sample
+    application uses its in-process tiny model."""
     replicas: Annotated[int, Field(ge=1, le=1000)] | ApplicationReplicas = 3
     """A fixed number, or a range under an autoscaler; three by default, one per zone."""
     port: Port = 8000
@@ -119,6 +121,16 @@ class Application(Settings):
     """The Service in front."""
     pod_overrides: dict[str, Any] = {}
     """Merged last into the pod's spec (maps deeply, lists of named entries by name); policies still apply."""
+
+    @property
+    def model_key(self) -> str:
+        """Key of ``models``; empty without a model."""
+        return (self.model or "").partition("/")[0]
+
+    @property
+    def adapter(self) -> str:
+        """Name of the adapter; empty for the model itself."""
+        return (self.model or "").partition("/")[2]
 
     @model_validator(mode="after")
     def _preset_or_command(self) -> Application:

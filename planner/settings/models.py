@@ -7,11 +7,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from planner.settings._base import ImageRef, SecretRef, Settings
+from planner.settings._base import ImageRef, Name, SecretRef, Settings
 from planner.settings.serving import Gateway
 from planner.settings.traffic import Traffic
+from planner.settings.weights import Adapter, Hub, Weights
 
-__all__ = ["BUILTIN_TINY", "Hardware", "Model", "ModelReplicas", "ModelSpread", "Slo", "Weights"]
+__all__ = ["BUILTIN_TINY", "Hardware", "Model", "ModelReplicas", "ModelSpread", "Slo"]
 
 BUILTIN_TINY = "builtin:tiny"
 
@@ -80,14 +81,6 @@ class ModelSpread(Settings):
     """Zones that must hold a replica; more than one needs ``gpu_pool.zones``."""
 
 
-class Weights(Settings):
-    """Where downloaded weights are kept."""
-
-    storage_class: str | None = None
-    """StorageClass that offers ReadWriteMany volumes, shared by all replicas. Without one each pod keeps its own copy
-    on its node: a ReadWriteOnce volume would keep the second replica from starting."""
-
-
 class Model(Settings):
     """One model behind an OpenAI-compatible server."""
 
@@ -129,7 +122,11 @@ class Model(Settings):
     gateway: Gateway | None = None
     """A gateway in front of the model server, which this program does not bring; applications then call it."""
     weights: Weights = Weights()
-    """Where downloaded weights are kept."""
+    """Where weights are kept, and who puts them there."""
+    adapters: dict[Name, Adapter] = {}
+    """LoRA adapters by name; an application asks for one as ``model: <model>/<adapter>``."""
+    hub: Hub | None = None
+    """How the hub is reached for this model; keys that it leaves out are those of the stack."""
     token: SecretRef | None = None
     """Hub token for gated models."""
     extra_args: tuple[str, ...] = Field(default=(), strict=False)
@@ -182,6 +179,28 @@ class Model(Settings):
                 f"hardware auto takes quantization auto, none or fp8, not {self.quantization}; vLLM finds the format "
                 "of a checkpoint that was quantised beforehand by itself"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _weights_fit(self) -> Model:
+        if self.engine == "llama.cpp" and (self.weights != Weights() or self.adapters or self.hub):
+            raise ValueError("builtin:tiny comes with its image; remove weights, adapters and hub")
+        claim = self.weights.claim
+        if claim and claim.access == "ReadWriteOnce" and self.replicas != 1:
+            raise ValueError(
+                f"claim {claim.name} is ReadWriteOnce, which one pod can use, and replicas is not 1: others would wait "
+                "for it for ever; use a ReadWriteMany claim, or weights: {volume: replica}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _adapters_fit(self) -> Model:
+        for name, adapter in self.adapters.items():
+            if adapter.source and self.weights.download == "server":
+                other = "name its image or path" if self.weights.given else "set weights.download to init or job"
+                raise ValueError(f"adapter {name}: vLLM downloads adapters unpinned, so nobody downloads it; {other}")
+            if adapter.path and not self.weights.given:
+                raise ValueError(f"adapter {name}: path is a folder beside weights in an image, or a claim with path")
         return self
 
     @model_validator(mode="after")

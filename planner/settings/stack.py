@@ -16,6 +16,7 @@ from planner.settings.cluster import Cluster
 from planner.settings.models import Model
 from planner.settings.pools import GpuPool
 from planner.settings.serving import Scrape
+from planner.settings.weights import Hub
 
 __all__ = [
     "Budget",
@@ -136,6 +137,8 @@ class StackSettings(Settings):
     """The applications, by name. Every stack has some, except a cluster stack."""
     models: dict[Name, Model] = {}
     """The models, by name."""
+    hub: Hub = Hub()
+    """How the model hub is reached."""
     observability: Observability = Observability()
     """Where metrics are collected."""
     gpu_pool: GpuPool = GpuPool()

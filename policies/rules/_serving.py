@@ -30,16 +30,26 @@ def _repository(container: Container) -> str:
 
 
 def is_vllm(container: Container) -> bool:
-    """Whether the container runs vLLM."""
-    if re.search(r"(?:^|[/_-])vllm", _repository(container)):
+    """Whether the container runs vLLM: by its command line, or by its image where that says what runs."""
+    if _named(container, re.compile(r"(?:^|[/_-])vllm")):
         return True
     words = container.arguments
     return any(_VLLM_WORDS.search(word.text) for word in words) or any(word.flag in _VLLM_FLAGS for word in words)
 
 
+def _named(container: Container, image: re.Pattern[str]) -> bool:
+    """Whether the image's name shows a server. The image of one is also used to prepare what it needs: an init
+    container, and a Job with a command of its own, are judged by their command line alone."""
+    if not container.is_long_running:
+        return False
+    if container.pod.owner.kind in ("Job", "CronJob") and container.node.get("command").exists:
+        return False
+    return bool(image.search(_repository(container)))
+
+
 def serves_model(container: Container) -> bool:
     """Whether the container runs any known model server."""
-    if is_vllm(container) or _SERVERS.search(_repository(container)):
+    if is_vllm(container) or _named(container, _SERVERS):
         return True
     return any(not word.flag and _SERVERS.search(word.text) for word in container.arguments)
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
-from ._model import Container
-from ._rule import Context, Option, Rule, Violation, each_container
+from ._model import Container, Pod, Resource
+from ._node import Node
+from ._rule import Context, Option, Rule, Violation, each_container, each_pod
 
 __all__ = ["DIGEST", "RULES"]
 
@@ -29,15 +30,30 @@ def _tag(image: str) -> str:
     return image.partition("@")[0].rpartition("/")[2].partition(":")[2]
 
 
-def _digest(container: Container, context: Context) -> Iterable[Violation]:
-    image = container.node.get("image")
-    text = image.text
-    if text is None:
-        # An absent image is refused by the API server, except in templates that an injector completes.
-        if image.exists:
-            yield Violation(path=image.path, message="the image reference is not text")
-    elif not DIGEST.search(text):
-        yield Violation(path=image.path, message="the image is not pinned by digest (`@sha256:` and 64 hex digits)")
+def _users(resource: Resource) -> Iterator[Container | Pod]:
+    """Whatever names images: containers, and pods for the images that they mount as volumes."""
+    yield from each_container(resource)
+    yield from each_pod(resource)
+
+
+def _references(user: Container | Pod) -> Iterator[Node]:
+    if isinstance(user, Container):
+        yield user.node.get("image")
+        return
+    for volume in user.spec.get("volumes").elements():
+        if volume.get("image").exists:
+            yield volume.get("image", "reference")
+
+
+def _digest(user: Container | Pod, context: Context) -> Iterable[Violation]:
+    for image in _references(user):
+        text = image.text
+        if text is None:
+            # An absent image is refused by the API server, except in templates that an injector completes.
+            if image.exists:
+                yield Violation(path=image.path, message="the image reference is not text")
+        elif not DIGEST.search(text):
+            yield Violation(path=image.path, message="the image is not pinned by digest (`@sha256:` and 64 hex digits)")
 
 
 def _has_tag(container: Container, context: Context) -> Iterable[Violation]:
@@ -48,23 +64,21 @@ def _has_tag(container: Container, context: Context) -> Iterable[Violation]:
         "one")
 
 
-def _allowed_registry(container: Container, context: Context) -> Iterable[Violation]:
+def _allowed_registry(user: Container | Pod, context: Context) -> Iterable[Violation]:
     allowed = context.config["registries"]
-    if not allowed:
-        return
-    image = container.node.get("image")
-    text = image.text
-    if text and not any(fnmatch.fnmatchcase(_repository(text), pattern) for pattern in allowed):
-        yield Violation(
-            path=image.path,
-            message=f"the image comes from a registry that is not among the {len(allowed)} allowed patterns",
-        )
+    for image in _references(user) if allowed else ():
+        text = image.text
+        if text and not any(fnmatch.fnmatchcase(_repository(text), pattern) for pattern in allowed):
+            yield Violation(
+                path=image.path,
+                message=f"the image comes from a registry that is not among the {len(allowed)} allowed patterns",
+            )
 
 
 RULES = (
     Rule(
         id="image-digest",
-        title="Every container image is pinned by its sha256 digest.",
+        title="Every image, of a container or mounted as a volume, is pinned by its sha256 digest.",
         why="A tag can be moved to other content after review, so what runs is no longer what was tested.",
         fix="use the digest of a pushed image, `name@sha256:...`",
         sources=(
@@ -72,7 +86,7 @@ RULES = (
             "https://media.defense.gov/2022/Aug/29/2003066362/-1/-1/0/CTR_KUBERNETES_HARDENING_GUIDANCE_1.2_20220829.PDF",
         ),
         controls=("owasp-llm/LLM03:2025",),
-        cells=each_container,
+        cells=_users,
         checks=(_digest,),
     ),
     Rule(
@@ -93,7 +107,7 @@ RULES = (
         fix="push the image to an allowed registry, or add the registry to `registries` of this rule",
         sources=("https://kubernetes.io/docs/concepts/containers/images/",),
         controls=("owasp-llm/LLM03:2025",),
-        cells=each_container,
+        cells=_users,
         checks=(_allowed_registry,),
         options={
             "registries": Option(

@@ -134,9 +134,17 @@ def _destination(rule: Node, allowed: list[float]) -> Iterable[Violation]:
         if inside:
             continue
         where = "everywhere" if block is None else "outside addresses"
-        if not ports or any(port.get("port").number not in allowed for port in ports):
+        if not ports:
             yield Violation(
                 path="", message=f"a NetworkPolicy ({rule.path}) lets the model server reach {where} on any port"
+            )
+        elif any(port.get("port").number not in allowed for port in ports):
+            known = ", ".join(f"{number:g}" for number in sorted(allowed))
+            yield Violation(
+                path="",
+                message=f"a NetworkPolicy ({rule.path}) lets the model server reach {where} on ports other than "
+                f"{known}",
+                fix="name allowed ports; add that of a proxy or mirror to `ports` of this rule",
             )
         elif block is None or _reaches_metadata(peer):
             yield Violation(

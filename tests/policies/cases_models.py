@@ -159,6 +159,30 @@ PASS = [
     ("budget-warning", [], {"gpus": 11}),
 ]
 
+_FETCH = ["python3", "/etc/fetch/fetch_weights.py", "fetch"]
+
+
+def _job(command: list[str]) -> list:
+    """A Job with the server's image: a program that prepares weights is none, vLLM itself is one wherever it runs."""
+    container = {"name": "fetch", "image": _IMAGE.format("v0.17.0"), **({"command": command} if command else {})}
+    spec = {"template": {"spec": {"containers": [container], "restartPolicy": "Never"}}}
+    job = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "fetch", "namespace": "assistant"}}
+    return [("Job/fetch", "", {**job, "spec": spec})]
+
+
+_JOB_IMAGE = f"{C}.image"
+FAIL += [
+    ("vllm-version", _job([]), _JOB_IMAGE, {}),
+    ("vllm-version", _job(["python3", "-m", "vllm.entrypoints.openai.api_server"]), _JOB_IMAGE, {}),
+    ("vllm-version", _job(["bash", "-c", "exec vllm run-batch"]), _JOB_IMAGE, {}),
+    # Regular containers of a workload that serves cannot hide behind a command.
+    ("context-cap", [(CHAT, f"{C}.command", _FETCH), (CHAT, f"{C}.args", [])], f"{C}.args", {}),
+]
+PASS += [
+    ("vllm-version", _job(_FETCH), {}),
+    ("context-cap", [(CHAT, f"{POD}.initContainers[0].image", _IMAGE.format("v0.28.0"))], {}),
+]
+
 # (rule, resource, path, settings)
 UNKNOWN_AT = [
     *(

@@ -26,6 +26,18 @@ FAIL = [
         f"{POD}.initContainers[0].image",
         {},
     ),
+    (
+        "image-digest",
+        [("Deployment/chat", f"{POD}.volumes[0]", {"name": "weights", "image": {"reference": "reg/qwen:v1"}})],
+        f"{POD}.volumes[0].image.reference",
+        {},
+    ),
+    (
+        "image-registry",
+        [("Deployment/chat", f"{POD}.volumes[0]", {"name": "weights", "image": {"reference": "reg/qwen:v1"}})],
+        f"{POD}.volumes[0].image.reference",
+        {"registries": ["registry.example.com/*", "docker.io/vllm/*"]},
+    ),
     ("image-tag", [(APP, f"{C}.image", "registry.example.com:5000/app")], f"{C}.image", {}),
     ("image-tag", [(APP, f"{C}.image", "app:latest")], f"{C}.image", {}),
     (
@@ -184,6 +196,7 @@ PASS = [
 ]
 
 UNKNOWN_AT = [
+    ("image-digest", APP, f"{POD}.volumes", {}),
     *((rule, APP, f"{C}.image", {}) for rule in ("image-digest", "image-tag", "image-pull-policy")),
     ("image-registry", APP, f"{C}.image", {"registries": ["x/*"]}),
     ("literal-secret", APP, f"{C}.env[1].value", {}),

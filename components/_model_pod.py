@@ -1,0 +1,103 @@
+"""The Deployment of a model server: vLLM on GPUs, llama.cpp on CPUs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from components import _vllm
+from components._base import Identity
+from components._pod import container, env_list, http_probes, merge, pod_spec, volume, writable
+from planner.plan import ModelPlan
+
+__all__ = ["deployment_spec", "server_port"]
+
+_LLAMA_PORT = 8080
+_INSTANCE_TYPE = "node.kubernetes.io/instance-type"
+_GPU_TOLERATION = {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
+
+
+def server_port(model: ModelPlan) -> int:
+    """Port that the server listens on."""
+    return _vllm.PORT if model.engine == "vllm" else _LLAMA_PORT
+
+
+def deployment_spec(
+    identity: Identity, model: ModelPlan, *, image: Any, pull_secret: str, node_selector: dict[str, str]
+) -> dict[str, Any]:
+    """Spec of the Deployment.
+
+    Args:
+        identity: stack and namespace.
+        model: the plan's decisions.
+        image: server image with digest.
+        pull_secret: Secret that pods pull with; empty for none.
+        node_selector: labels of the GPU pool's nodes; empty on CPUs.
+    """
+    labels = identity.labels(model.name, "model-server")
+    if model.engine == "vllm":
+        parts = _vllm.pod_parts(model, image=image, resources=_resources(model), labels=labels)
+        machines = {"tolerations": [_GPU_TOLERATION], **_machines(model, node_selector)}
+    else:
+        parts, machines = _llama_parts(model, image), {}
+    pod = pod_spec(
+        service_account=model.name,
+        selector=identity.selector(model.name),
+        stream_seconds=model.stream_seconds,
+        pull_secret=pull_secret,
+        **machines,
+        **parts,
+    )
+    return {
+        "replicas": model.replicas_min,
+        "revisionHistoryLimit": 5,
+        "progressDeadlineSeconds": model.load_timeout_seconds,
+        "selector": {"matchLabels": identity.selector(model.name)},
+        "strategy": _strategy(model),
+        "template": {"metadata": {"labels": labels}, "spec": merge(pod, model.pod_overrides)},
+    }
+
+
+def _strategy(model: ModelPlan) -> dict[str, Any]:
+    if model.weights.claim_access == "ReadWriteOnce":
+        # A new pod on another node would wait for a volume that the old one gives up only when it is gone.
+        return {"type": "Recreate"}
+    return {
+        "type": "RollingUpdate",
+        "rollingUpdate": {"maxSurge": model.surge, "maxUnavailable": 0 if model.surge else 1},
+    }
+
+
+def _resources(model: ModelPlan) -> dict[str, Any]:
+    memory = {"memory": f"{round(model.memory_gib * 1024)}Mi"}
+    gpus = {"nvidia.com/gpu": str(model.gpus)} if model.gpus else {}
+    cpu = f"{round(model.cpu_cores * 1000)}m"
+    limit = f"{round(model.cpu_cores * (1000 if model.gpus else 4000))}m"
+    return {"requests": {"cpu": cpu, **memory, **gpus}, "limits": {"cpu": limit, **memory, **gpus}}
+
+
+def _machines(model: ModelPlan, node_selector: dict[str, str]) -> dict[str, Any]:
+    """The pool's nodes of the model's instance type; of any that may stand in for it, which takes an affinity."""
+    if not model.fallbacks:
+        return {"nodeSelector": {**node_selector, _INSTANCE_TYPE: model.instance_type}}
+    types = {"key": _INSTANCE_TYPE, "operator": "In", "values": [model.instance_type, *model.fallbacks]}
+    required = {"nodeSelectorTerms": [{"matchExpressions": [types]}]}
+    return {
+        "nodeSelector": node_selector,
+        "affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}},
+    }
+
+
+def _llama_parts(model: ModelPlan, image: Any) -> dict[str, list[dict[str, Any]]]:
+    name, context = f"--served-model-name={model.name}", f"--context-tokens={model.context_tokens}"
+    server = container(
+        name="server",
+        image=image,
+        port=_LLAMA_PORT,
+        command=["python3", "-m", "assistant.model_server"],
+        args=[f"--port={_LLAMA_PORT}", name, context],
+        env=env_list({"DRAIN_SECONDS": str(model.stream_seconds)}, {}),
+        resources=_resources(model),
+        volumeMounts=[writable("tmp", "/tmp")],
+        **http_probes(startup="/health", ready="/health", alive="/health", start_seconds=model.load_timeout_seconds),
+    )
+    return {"containers": [server], "volumes": [volume("tmp", "256Mi")]}
