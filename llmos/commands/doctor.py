@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import json
 import platform
 import shutil
 import sys
@@ -10,7 +12,7 @@ import sys
 from llmos.engines import choose
 from llmos.paths import cache_dir
 from llmos.session import add_stack_arguments
-from llmos.stacks import load_stack
+from llmos.stacks import load_stack, locate_stack
 from planner.faults import LlmosError
 from planner.machine import local_cluster
 
@@ -19,12 +21,37 @@ __all__ = ["add_arguments", "run"]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_stack_arguments(parser)
+    parser.set_defaults(stack=None)
+    parser.add_argument(
+        "--no-drift", action="store_true", help="with --stack: do not ask the cluster about every single object"
+    )
+    parser.add_argument("--json", action="store_true", help="with --stack: one JSON document on standard output")
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.stack or args.file:
+        return _stack(args)
+    args.stack = "dev"
     for name, text in _findings(args):
         print(f"{name:<18} {text}")
     return 0
+
+
+def _stack(args: argparse.Namespace) -> int:
+    """Whether this stack could be deployed now: exit code 1 where something has to be mended first."""
+    from llmos.health.stack import stack_findings
+
+    args.stack, _ = locate_stack(args.stack, file=args.file)
+    found = list(stack_findings(args, drift=not args.no_drift))
+    if args.json:
+        rows = [dataclasses.asdict(finding) for finding in found]
+        print(json.dumps({"schema": 1, "stack": args.stack, "findings": rows}, indent=2))
+    else:
+        for finding in found:
+            print(f"{finding.check:<18} {finding.state:<8} {finding.text}")
+            for number, command in enumerate(finding.mend):
+                print(f"{'':<18} {'to mend:' if number == 0 else '':<8} {command}")
+    return int(any(finding.state == "wrong" for finding in found))
 
 
 def _findings(args: argparse.Namespace) -> list[tuple[str, str]]:

@@ -7,6 +7,7 @@ import dataclasses
 import datetime as dt
 import json
 from collections.abc import Sequence
+from pathlib import Path
 
 from llmos.builds import synth_preview
 from llmos.commands._aws import actions_of
@@ -19,6 +20,7 @@ from llmos.objects import kubernetes_objects, type_of
 from llmos.packs import Finding
 from llmos.session import Session, add_replace_argument, add_stack_arguments, open_session, with_image_env
 from llmos.synth import Program
+from planner.faults import Fault, UserFault
 from planner.plan import Plan
 
 __all__ = ["add_arguments", "run"]
@@ -29,11 +31,23 @@ _FINDING_FIELDS = ("rule", "level", "object", "path", "message", "fix")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_stack_arguments(parser)
     add_replace_argument(parser)
+    parser.set_defaults(stack=None)
     parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
     parser.add_argument("--offline", action="store_true", help="ask no cluster and no registry; needs no credentials")
+    parser.add_argument(
+        "--against", default="", metavar="REF",
+        help="compare all stacks (or the one of --stack) with a commit, offline: objects, cost, hardware, policies; "
+        "Markdown for a pull request, or --json",
+    )
+    parser.add_argument(
+        "--markdown", type=Path, metavar="FILE", help="with --against: also write the Markdown to a file"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.against:
+        return _against(args)
+    args.stack = args.stack or "dev"
     session = open_session(args, start=False, offline=args.offline)
     program, not_built = synth_preview(session.stack, offline=args.offline)
     findings = judge(program, environment=session.run.environment, preview=True)
@@ -44,6 +58,22 @@ def run(args: argparse.Namespace) -> int:
     else:
         _print(session, actions, findings, not_built)
     return 1 if any(finding.level == "mandatory" for finding in findings) else 0
+
+
+def _against(args: argparse.Namespace) -> int:
+    from llmos.against.comment import comment
+    from llmos.against.compare import document
+    from llmos.against.revisions import compare_with
+
+    if args.file:
+        what = "a stack file elsewhere has no earlier revision here"
+        raise UserFault(Fault(what=what, where="preview --against", fix="name a stack of the project by --stack"))
+    found = compare_with(args.against, [args.stack] if args.stack else [])
+    if args.markdown:
+        args.markdown.parent.mkdir(parents=True, exist_ok=True)
+        args.markdown.write_text(comment(found), encoding="utf-8", newline="\n")
+    print(json.dumps(document(found), indent=2) if args.json else comment(found), end="\n" if args.json else "")
+    return int(found.refused)
 
 
 def _actions(session: Session, program: Program) -> Sequence[EngineAction]:

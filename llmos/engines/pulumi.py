@@ -198,7 +198,10 @@ def _open(run: EngineRun) -> _Session:
 
     command = pulumi_cli.require()
     workspace = pulumi_workspace.prepare(run)
-    local = LocalWorkspace(work_dir=str(workspace.folder), env_vars=workspace.env, pulumi_command=command)
+    local = LocalWorkspace(
+        work_dir=str(workspace.folder), env_vars=workspace.env, pulumi_command=command,
+        secrets_provider=workspace.secrets_provider or None,
+    )  # fmt: skip
     try:
         stack = Stack.create_or_select(run.stack, local)
     except CommandError as error:

@@ -23,6 +23,8 @@ from planner.faults import Fault, UserFault
 
 __all__ = ["PulumiWorkspace", "forget", "prepare"]
 
+_CLOUD = ("https://", "http://")
+
 
 @dataclass(frozen=True, kw_only=True)
 class PulumiWorkspace:
@@ -32,11 +34,15 @@ class PulumiWorkspace:
         folder: working directory with the project file and the copy of the stack file.
         env: variables for the CLI on top of this process's own.
         backend: URL of the user's own state backend, or empty for state in the user's cache.
+        local_state: URL of the state in the user's cache; empty with a backend of the user's own.
+        secrets_provider: what the stack file says encrypts secrets; empty for the backend's own way.
     """
 
     folder: Path
     env: dict[str, str]
     backend: str
+    local_state: str = ""
+    secrets_provider: str = ""
 
     def is_new_cluster(self, uid: str) -> bool:
         """Whether another cluster than at the last `up` answers now; never with a backend of the user's own, whose
@@ -62,12 +68,14 @@ def prepare(run: EngineRun) -> PulumiWorkspace:
     state that only one machine has is lost with it.
 
     Raises:
-        UserFault: no backend is logged in, and the environment is not ``dev``.
+        UserFault: no backend is logged in, and the environment is not ``dev``; or secrets of ``prod`` would be
+            encrypted with a passphrase.
     """
     project = yaml.safe_load((PROJECT_ROOT / "Pulumi.yaml").read_text(encoding="utf-8"))
     backend = _own_backend(project)
     if not backend and run.environment != "dev":
         raise UserFault(_no_backend(run))
+    secrets_provider = _secrets_provider(run, backend)
     home = _home(run.stack)
     folder = home / "work"
     folder.mkdir(parents=True, exist_ok=True)
@@ -75,13 +83,17 @@ def prepare(run: EngineRun) -> PulumiWorkspace:
     env = {"PULUMI_SKIP_UPDATE_CHECK": "true", "PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER": "true"}
     if run.kubeconfig:
         env["KUBECONFIG"] = str(run.kubeconfig)
+    local_state = "" if backend else _local_state(home)
     if not backend:
-        moved["backend"] = {"url": _local_state(home)}
+        moved["backend"] = {"url": local_state}
         env |= _passphrase(home)
     text = yaml.safe_dump(moved, sort_keys=False, allow_unicode=True)
     (folder / "Pulumi.yaml").write_text(text, encoding="utf-8")
     shutil.copyfile(run.stack_file, folder / f"Pulumi.{run.stack}.yaml")
-    return PulumiWorkspace(folder=folder, env=env | dict(run.env), backend=backend)
+    return PulumiWorkspace(
+        folder=folder, env=env | dict(run.env), backend=backend, local_state=local_state,
+        secrets_provider=secrets_provider,
+    )  # fmt: skip
 
 
 def forget(run: EngineRun) -> None:
@@ -141,6 +153,27 @@ def _relocated(project: dict[str, object]) -> dict[str, object]:
             options["virtualenv"] = str(PROJECT_ROOT / str(options["virtualenv"]))
         moved["runtime"] = {**runtime, "options": options}
     return moved
+
+
+def _secrets_provider(run: EngineRun, backend: str) -> str:
+    """What encrypts the stack's secrets, as its file says. Pulumi Cloud brings a key of its own; any other backend
+    takes a passphrase where the file names nothing better."""
+    document = yaml.safe_load(run.stack_file.read_text(encoding="utf-8"))
+    stated = str(document.get("secretsprovider") or "")
+    passphrase = stated in ("passphrase", "default") or "encryptionsalt" in document
+    if run.environment == "prod" and (passphrase or (not stated and not backend.startswith(_CLOUD))):
+        raise UserFault(
+            Fault(
+                what="the secrets of prod would be encrypted with a passphrase: whoever was told it once reads them "
+                "for ever, and nobody can see that he did",
+                where=f"{run.stack_file.name}: secretsprovider",
+                nearest="Pulumi Cloud brings a key of its own",
+                fix="name a key of yours, which can be taken away again: `secretsprovider: awskms://alias/NAME?region="
+                "REGION` (or azurekeyvault://, gcpkms://, hashivault://) at the top of the file; for a stack that "
+                "exists, `pulumi stack change-secrets-provider` writes it there",
+            )
+        )
+    return stated
 
 
 def _no_backend(run: EngineRun) -> Fault:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import sys
@@ -104,9 +105,36 @@ def test_a_logged_out_user_has_no_backend(run: EngineRun) -> None:
 
 
 def test_state_of_other_environments_is_never_kept_on_one_machine(run: EngineRun, tmp_path: Path) -> None:
-    prod = EngineRun(stack="prod", stack_file=run.stack_file, environment="prod", namespace="assistant")
+    staging = dataclasses.replace(run, environment="staging")
     with pytest.raises(UserFault, match="pulumi login"):
-        pulumi_workspace.prepare(prod)
+        pulumi_workspace.prepare(staging)
     assert not (tmp_path / "cache" / "pulumi").exists()
     login("gs://states", Path(os.environ["PULUMI_HOME"]))
-    assert pulumi_workspace.prepare(prod).backend == "gs://states"
+    assert pulumi_workspace.prepare(staging).backend == "gs://states"
+
+
+@pytest.mark.parametrize(
+    ("backend", "head", "allowed"),
+    [
+        ("gs://states", "", False),
+        ("gs://states", "secretsprovider: passphrase\n", False),
+        ("gs://states", "secretsprovider: awskms://alias/prod?region=eu-west-1\n", True),
+        ("file:///states", "secretsprovider: default\n", False),
+        ("https://api.pulumi.com", "", True),
+        ("https://api.pulumi.com", "encryptionsalt: v1:abc\n", False),
+    ],
+)
+def test_secrets_of_prod_are_never_behind_a_passphrase(
+    backend: str, head: str, allowed: bool, run: EngineRun, tmp_path: Path
+) -> None:
+    run.stack_file.write_text(head + STACK_FILE, encoding="utf-8")
+    login(backend, Path(os.environ["PULUMI_HOME"]))
+    prod = dataclasses.replace(run, environment="prod")
+    if allowed:
+        assert pulumi_workspace.prepare(prod).secrets_provider == (head.partition(": ")[2].strip())
+        return
+    with pytest.raises(UserFault, match="encrypted with a passphrase") as refused:
+        pulumi_workspace.prepare(prod)
+    assert "awskms://" in refused.value.faults[0].fix
+    assert not (tmp_path / "cache" / "pulumi").exists(), "nothing was begun"
+    assert pulumi_workspace.prepare(dataclasses.replace(run, environment="dev")).backend == backend

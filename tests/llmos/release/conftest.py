@@ -119,10 +119,11 @@ class Project:
         return self.root / "locks" / f"{name}.json"
 
     def promote(self, *words: str) -> Said:
+        return self.llmos("promote", *(words or ("dev", "staging")), "--engine=kubectl")
+
+    def llmos(self, *arguments: str) -> Said:
+        """The command line, in this process."""
         out, err = io.StringIO(), io.StringIO()
-        arguments = ["promote", *(words or ("dev", "staging"))]
-        if not any(word.startswith("--engine") for word in arguments):
-            arguments.append("--engine=kubectl")
         with redirect_stdout(out), redirect_stderr(err), reported(debug=False) as outcome:
             outcome.exit_code = run(arguments)
         return Said(code=outcome.exit_code, out=out.getvalue(), err=err.getvalue())

@@ -1,0 +1,1 @@
+"""Whether a stack can be deployed now, and what to do where it cannot."""

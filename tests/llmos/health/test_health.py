@@ -1,0 +1,171 @@
+"""`doctor --stack`: what stops a deployment, and the commands that mend it."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llmos.engines.base import EngineRun
+from llmos.health.finding import Finding, of_error
+from llmos.health.pulumi_state import pulumi_findings
+from llmos.paths import PROJECT_ROOT
+from planner.faults import EnvironmentFault, Fault
+from tests.llmos.engines.pulumi_standin import Reply, Standin, install, needs_scripts
+from tests.llmos.release.conftest import Project, policies, project
+
+__all__ = ["policies", "project"]
+
+QUOTA = {
+    "urn": "urn:pulumi:dev::llmagentos::kubernetes:core/v1:ResourceQuota::quota",
+    "type": "kubernetes:core/v1:ResourceQuota", "custom": True,
+    "inputs": {"metadata": {"name": "stack", "namespace": "assistant"}},
+}  # fmt: skip
+
+
+@pytest.fixture
+def standin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Standin:
+    standin = install(tmp_path / "pulumi-bin")
+    monkeypatch.setenv("PATH", os.pathsep.join([str(standin.bin), os.environ["PATH"]]))
+    monkeypatch.setenv("PULUMI_HOME", str(tmp_path / "pulumi-home"))
+    monkeypatch.setenv("LLMOS_CACHE_DIR", str(tmp_path / "cache"))
+    for name in ("PULUMI_BACKEND_URL", "PULUMI_ACCESS_TOKEN", "PULUMI_CONFIG_PASSPHRASE_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    return standin
+
+
+@pytest.fixture
+def run(standin: Standin) -> EngineRun:
+    return EngineRun(
+        stack="dev", stack_file=PROJECT_ROOT / "Pulumi.dev.yaml", environment="dev", namespace="assistant",
+        kubectl=Path("/bin/false"),
+    )  # fmt: skip
+
+
+def found(run: EngineRun, *, drift: bool = True) -> dict[str, Finding]:
+    return {finding.check: finding for finding in pulumi_findings(run, drift=drift)}
+
+
+def refreshed(op: str) -> list[dict[str, Any]]:
+    state = {**QUOTA, "parent": "", "provider": "", "id": "assistant/stack", "outputs": {}}
+    step = {"op": op, "urn": QUOTA["urn"], "type": QUOTA["type"], "new": state, "old": state, "provider": ""}
+    summary = {"maybeCorrupt": False, "durationSeconds": 1, "resourceChanges": {op: 1}, "policyPacks": {}}
+    events = [{"resourcePreEvent": {"metadata": step, "planning": True}}, {"summaryEvent": summary}]
+    return [{"sequence": number, "timestamp": 1, **event} for number, event in enumerate(events)]
+
+
+@needs_scripts
+def test_a_sound_state(run: EngineRun, standin: Standin) -> None:
+    standin.answer("refresh", Reply(events=refreshed("same")))
+    assert {name: finding.state for name, finding in found(run).items()} == {
+        "state": "ok", "lock": "ok", "pending operations": "ok", "drift": "ok",
+    }  # fmt: skip
+    (call,) = standin.calls("refresh")
+    assert "--preview-only" in call["argv"], "nothing is changed"
+
+
+@needs_scripts
+def test_drift_is_asked_of_the_cluster_unless_that_is_not_wanted(run: EngineRun, standin: Standin) -> None:
+    standin.answer("refresh", Reply(events=refreshed("delete")))
+    drift = found(run)["drift"]
+    assert drift.state == "wrong" and "ResourceQuota stack" in drift.text
+    assert drift.mend[-1].endswith("llmos up --stack dev --engine pulumi")
+    before = len(standin.calls("refresh"))
+    assert "drift" not in found(run, drift=False) and len(standin.calls("refresh")) == before
+
+
+@needs_scripts
+def test_operations_that_never_ended(run: EngineRun, standin: Standin) -> None:
+    pending = {"resources": [], "pending_operations": [{"type": "creating", "resource": QUOTA}]}
+    standin.answer("stack export", Reply(stdout=json.dumps({"version": 3, "deployment": pending})))
+    finding = found(run)["pending operations"]
+    assert finding.state == "wrong" and "creating ResourceQuota quota" in finding.text
+    assert "up --stack dev" in finding.mend[0] and "pulumi refresh" in finding.mend[1]
+
+
+@needs_scripts
+def test_a_held_lock_names_its_holder(run: EngineRun, tmp_path: Path) -> None:
+    locks = tmp_path / "cache" / "pulumi" / "dev" / "state" / ".pulumi" / "locks" / "organization" / "llmagentos"
+    for name in ("dev", "other"):
+        (locks / name).mkdir(parents=True)
+    holder = {"pid": 7, "username": "ada", "hostname": "build-1", "timestamp": "2026-11-25T10:00:00Z"}
+    (locks / "other" / "1.json").write_text("{}", encoding="utf-8")
+    assert found(run, drift=False)["lock"].state == "ok", "another stack's lock"
+    (locks / "dev" / "1.json").write_text(json.dumps(holder), encoding="utf-8")
+    lock = found(run, drift=False)["lock"]
+    assert lock.state == "wrong" and "ada@build-1 (process 7) since 2026-11-25" in lock.text
+    assert f"pulumi cancel --yes --cwd {tmp_path / 'cache' / 'pulumi' / 'dev' / 'work'} dev" in lock.mend[1]
+
+
+@needs_scripts
+def test_a_backend_that_tells_no_lock_is_not_guessed_at(run: EngineRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PULUMI_BACKEND_URL", "s3://states")
+    assert found(run, drift=False)["lock"].state == "unknown"
+
+
+@needs_scripts
+def test_an_expired_login_of_the_backend(run: EngineRun, standin: Standin, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PULUMI_ACCESS_TOKEN", "x")
+    standin.answer("stack export", Reply(stderr="error: [401] Unauthorized: invalid access token", exit_code=255))
+    state = [finding for finding in pulumi_findings(run, drift=False) if finding.state == "wrong"]
+    assert len(state) == 1 and state[0].mend == ("pulumi login", "python3 -m llmos doctor --stack dev")
+
+
+@pytest.mark.parametrize(
+    ("said", "command"),
+    [
+        ("error: You must be logged in to the server (Unauthorized)", "see above"),
+        ("getting credentials: exec: aws: the SSO session has expired, and aws sso login was not run", "aws sso login"),
+        ("getting credentials: gke-gcloud-auth-plugin: token expired", "gcloud auth login"),
+        ("azure: kubelogin token expired", "az login"),
+    ],
+)
+def test_an_expired_login_names_the_command_that_renews_it(said: str, command: str) -> None:
+    error = EnvironmentFault(Fault(what=said, where="context c", fix="see above"))
+    finding = of_error("cluster", error, again="kubectl get ns")
+    assert finding.state == "wrong" and finding.mend == (command, "kubectl get ns") and "login" in finding.text
+    other = of_error("cluster", EnvironmentFault(Fault(what="no route", where="c", fix="f")), again="x")
+    assert other.mend == ("f",)
+
+
+def doctor(project: Project, *words: str) -> tuple[int, dict[str, list[dict[str, Any]]]]:
+    said = project.llmos("doctor", *words, "--engine=kubectl", "--json")
+    rows: dict[str, list[dict[str, Any]]] = {}
+    for row in json.loads(said.out)["findings"]:
+        rows.setdefault(row["check"], []).append(row)
+    return said.code, rows
+
+
+@needs_scripts
+def test_a_stack_of_the_kubectl_engine(project: Project) -> None:
+    project.live["namespace"] = [{"kind": "Namespace", "metadata": {"name": "llmagentos-dev", "labels": {}}}]
+    project.save()
+    code, rows = doctor(project, "--stack", "dev", "--no-drift")
+    assert code == 0, rows
+    assert {name: found[0]["state"] for name, found in rows.items()} == {
+        "stack file": "ok", "cluster": "ok", "workloads": "ok",
+    }  # fmt: skip
+    project.live["deployments"][0]["status"]["availableReplicas"] = 0
+    project.save()
+    code, rows = doctor(project, "--stack", "dev", "--no-drift")
+    assert code == 1 and rows["workloads"][0]["state"] == "wrong"
+
+
+@needs_scripts
+def test_a_stack_that_is_promoted_into(project: Project) -> None:
+    code, rows = doctor(project, "--stack", "staging", "--no-drift")
+    assert code == 1 and "promote <from> staging" in rows["release"][0]["mend"][0]
+    assert project.promote().code == 0
+    assert {row["state"] for row in doctor(project, "--stack", "staging")[1]["registry"]} == {"ok"}
+    project.registry.manifests.clear()
+    code, rows = doctor(project, "--stack", "staging", "--no-drift")
+    assert code == 1 and all("is gone" in row["text"] for row in rows["registry"])
+
+
+def test_a_stack_file_with_faults(project: Project) -> None:
+    project.write("dev", {"target": "lokal", "applications": {}})
+    code, rows = doctor(project, "--stack", "dev")
+    assert code == 1 and len(rows["stack file"]) >= 2
