@@ -83,8 +83,7 @@ def _profiles(plan: AwsPlan, node_role_arn: str) -> list[dict[str, Any]]:
         allow("TagProfile", ["iam:TagInstanceProfile"], profiles,
               {"StringEquals": {**asked, **owned}, "StringLike": {**ask_class, **own_class}}),
         allow("ChangeProfile", change, profiles, {"StringEquals": owned, "StringLike": own_class}),
-        allow("ReadProfile", ["iam:GetInstanceProfile"], profiles),
-        allow("ListProfiles", ["iam:ListInstanceProfiles"], ["*"]),
+        allow("ReadProfiles", ["iam:GetInstanceProfile", "iam:ListInstanceProfiles"], profiles),
     ]  # fmt: skip
 
 

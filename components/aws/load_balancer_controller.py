@@ -19,16 +19,15 @@ _NAME, _NAMESPACE = "aws-load-balancer-controller", "kube-system"
 _CHARTS = "https://aws.github.io/eks-charts"
 _CLUSTER_TAG = "elbv2.k8s.aws/cluster"
 _READS = (
-    "acm:DescribeCertificate", "acm:ListCertificates", "ec2:DescribeAccountAttributes", "ec2:DescribeAddresses",
+    "acm:ListCertificates", "ec2:DescribeAccountAttributes", "ec2:DescribeAddresses",
     "ec2:DescribeAvailabilityZones", "ec2:DescribeInstances", "ec2:DescribeInternetGateways", "ec2:DescribeIpamPools",
     "ec2:DescribeNetworkInterfaces", "ec2:DescribeRouteTables", "ec2:DescribeSecurityGroups", "ec2:DescribeSubnets",
-    "ec2:DescribeTags", "ec2:DescribeVpcPeeringConnections", "ec2:DescribeVpcs", "ec2:GetSecurityGroupsForVpc",
+    "ec2:DescribeTags", "ec2:DescribeVpcPeeringConnections", "ec2:DescribeVpcs",
     *(f"elasticloadbalancing:Describe{kind}" for kind in (
         "CapacityReservation", "ListenerAttributes", "ListenerCertificates", "Listeners", "LoadBalancerAttributes",
         "LoadBalancers", "Rules", "SSLPolicies", "Tags", "TargetGroupAttributes", "TargetGroups", "TargetHealth",
         "TrustStores",
     )),
-    "wafv2:GetWebACL", "wafv2:GetWebACLForResource",
 )  # fmt: skip
 
 
@@ -100,7 +99,7 @@ def controller_policy(plan: AwsPlan) -> str:
         "AddListenerCertificates", "DeleteListener", "DeleteLoadBalancer", "DeleteRule", "DeleteTargetGroup",
         "ModifyCapacityReservation", "ModifyListener", "ModifyListenerAttributes", "ModifyLoadBalancerAttributes",
         "ModifyRule", "ModifyTargetGroup", "ModifyTargetGroupAttributes", "RemoveListenerCertificates",
-        "SetIpAddressType", "SetSecurityGroups", "SetSubnets", "SetWebAcl",
+        "SetIpAddressType", "SetSecurityGroups", "SetSubnets",
     )]  # fmt: skip
     make = [f"{elb}:{action}" for action in ("CreateListener", "CreateLoadBalancer", "CreateRule", "CreateTargetGroup")]
     web_acls = [plan.arn("wafv2", "regional/webacl/*"), plan.arn(elb, "loadbalancer/app/*")]
@@ -121,5 +120,10 @@ def controller_policy(plan: AwsPlan) -> str:
         allow("Make", [*make, f"{elb}:AddTags"], all_kinds, asked),
         allow("Change", [*change, f"{elb}:AddTags", f"{elb}:RemoveTags", *make], [*balancers, *targets], owned),
         allow("Register", [f"{elb}:DeregisterTargets", f"{elb}:RegisterTargets"], targets, owned),
-        allow("Protect", ["wafv2:AssociateWebACL", "wafv2:DisassociateWebACL"], web_acls),
+        allow("ReadNamed", ["acm:DescribeCertificate", "ec2:GetSecurityGroupsForVpc"],
+              [plan.arn("acm", "certificate/*"), plan.arn("ec2", "vpc/*")]),
+        allow("Protect", ["wafv2:AssociateWebACL", "wafv2:DisassociateWebACL", "wafv2:GetWebACL",
+                          "wafv2:GetWebACLForResource"], web_acls),
+        # Asked by the firewall on the controller's behalf, and known to no resource.
+        allow("ProtectBalancer", [f"{elb}:SetWebAcl"], ["*"], here),
     )  # fmt: skip
