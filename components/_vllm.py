@@ -39,7 +39,11 @@ def arguments(model: ModelPlan) -> list[Any]:
         args.append(f"--quantization={model.quantization}")
     if model.batched_tokens:
         args.append(f"--max-num-batched-tokens={model.batched_tokens}")
-    return [*args, *_adapters(model), *model.extra_args]
+    return [*(arg for arg in args if _flag(arg) not in model.replaced_args), *_adapters(model), *model.extra_args]
+
+
+def _flag(argument: Any) -> str:
+    return argument.removeprefix("--").partition("=")[0] if isinstance(argument, str) else ""
 
 
 def _source(model: ModelPlan) -> list[Any]:

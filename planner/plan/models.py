@@ -19,6 +19,7 @@ from planner.plan.serving import plan_gateway
 from planner.plan.types import AWAITED, GpuPoolPlan, ImagePlan, ModelPlan
 from planner.plan.weights import lora_rank, plan_adapters, plan_weights
 from planner.settings import BUILTIN_TINY, Hardware, Model, StackSettings
+from planner.settings._arguments import REPLACEABLE, flags_of
 from planner.sizing import Sizing
 
 __all__ = ["plan_models", "pod_size"]
@@ -110,6 +111,7 @@ def _plan(
         stream_seconds=stream_seconds(model),
         clients=tuple(sorted(key for key, app in settings.applications.items() if app.model_key == name)),
         extra_args=model.extra_args,
+        replaced_args=tuple(sorted(REPLACEABLE & set(flags_of(model.extra_args)))),
         pod_overrides=model.pod_overrides,
     )
 

@@ -112,7 +112,8 @@ class ApplicationPlan:
 @dataclass(frozen=True, kw_only=True)
 class ModelPlan:
     """One model server. ``instance_type`` is empty on CPUs, ``fallbacks`` may stand in for it; ``batched_tokens`` is 0
-    for the engine's own default; ``clients`` are the applications that may call it (through the gateway, with one)."""
+    for the engine's own default; ``clients`` are the applications that may call it (through the gateway, with one);
+    ``replaced_args`` are flags that ``extra_args`` sets in place of the program."""
 
     name: str
     source: str
@@ -145,6 +146,7 @@ class ModelPlan:
     stream_seconds: int
     clients: tuple[str, ...]
     extra_args: tuple[str, ...]
+    replaced_args: tuple[str, ...]
     pod_overrides: dict[str, Any]
     schedule: tuple[ScheduledMinimum, ...] = ()
 

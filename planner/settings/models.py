@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from planner.settings._arguments import argument_faults
 from planner.settings._base import ImageRef, Name, SecretRef, Settings
 from planner.settings.serving import Gateway
 from planner.settings.traffic import Traffic
@@ -130,7 +131,8 @@ class Model(Settings):
     token: SecretRef | None = None
     """Hub token for gated models."""
     extra_args: tuple[str, ...] = Field(default=(), strict=False)
-    """Arguments appended to the server's own; policies still apply."""
+    """Arguments appended to vLLM's own; policies still apply. One that a setting sets is refused; ``--load-format``,
+    ``--enable-prefix-caching`` and ``--gpu-memory-utilization`` take the place of the program's."""
     pod_overrides: dict[str, Any] = {}
     """Merged last into the pod's spec; policies still apply."""
 
@@ -183,8 +185,8 @@ class Model(Settings):
 
     @model_validator(mode="after")
     def _weights_fit(self) -> Model:
-        if self.engine == "llama.cpp" and (self.weights != Weights() or self.adapters or self.hub):
-            raise ValueError("builtin:tiny comes with its image; remove weights, adapters and hub")
+        if self.engine == "llama.cpp" and (self.weights != Weights() or self.adapters or self.hub or self.extra_args):
+            raise ValueError("builtin:tiny comes with its image; remove weights, adapters, hub and extra_args")
         claim = self.weights.claim
         if claim and claim.access == "ReadWriteOnce" and self.replicas != 1:
             raise ValueError(
@@ -225,7 +227,10 @@ class Model(Settings):
 
     @field_validator("extra_args")
     @classmethod
-    def _no_key_on_command_line(cls, args: tuple[str, ...]) -> tuple[str, ...]:
+    def _no_key_and_nothing_twice(cls, args: tuple[str, ...]) -> tuple[str, ...]:
         if any(arg.split("=")[0] in {"--api-key", "--hf-token"} for arg in args):
             raise ValueError("a key on the command line is readable by everyone on the node; use `token` or a Secret")
+        faults = argument_faults(args)
+        if faults:
+            raise ValueError("; ".join(faults))
         return args

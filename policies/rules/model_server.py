@@ -15,6 +15,15 @@ _ADVISORIES = "https://github.com/vllm-project/vllm/security/advisories/"
 _GUIDE = "https://docs.vllm.ai/en/stable/usage/security/"
 _VERSION = re.compile(r"^v?(\d+)\.(\d+)(?:\.\d+)?")
 _SUBSTITUTED = re.compile(r"^(?:\$\(\w+\)|\$\w+|\$\{\w+\})$")
+# Flags that rules of the pack read, and others that begin alike.
+_READ = frozenset({
+    "allowed-media-domains", "code-revision", "config", "data-parallel-size", "enable-log-outputs",
+    "enable-log-requests", "enable-tokenizer-info-endpoint", "hf-overrides", "language-model-only",
+    "limit-mm-per-prompt", "load-format",
+    "max-model-len", "max-num-seqs", "model", "pipeline-parallel-size", "profiler-config", "revision",
+    "tensor-parallel-size", "tokenizer-revision", "trust-remote-code",
+})  # fmt: skip
+_WHOLE = frozenset({"tokenizer"})
 _TRUE = ("1", "true", "True", "TRUE", "yes", "on")
 
 
@@ -76,8 +85,22 @@ def _prompt_logging(container: Container, context: Context) -> Iterable[Violatio
             yield Violation(path=variable.get("value").path, message="the log level DEBUG includes prompts")
 
 
+def _abbreviated(flag: str) -> str:
+    """The flag that argparse, and so vLLM, takes an abbreviation for; empty where no rule reads that flag."""
+    stem = flag.partition(".")[0]
+    if not stem or stem in _READ or stem in _WHOLE:
+        return ""
+    return next((name for name in sorted(_READ) if name.startswith(stem)), "")
+
+
 def _visible(container: Container, context: Context) -> Iterable[Violation]:
     for argument in container.arguments:
+        meant = _abbreviated(argument.flag) if argument.text.startswith("--") else ""
+        if meant:
+            yield Violation(
+                path=argument.path, message=f"an abbreviation is read as --{meant} and passes by the rule on that flag",
+                fix="write the flag in full",
+            )
         if argument.flag == "config":
             yield Violation(path=argument.path, message="--config takes flags from a file that no rule sees")
         elif _SUBSTITUTED.match(argument.text):

@@ -359,3 +359,26 @@ def test_many_adapters_share_the_gpus_room() -> None:
 
 def test_a_model_without_adapters_is_started_as_before() -> None:
     assert not any("lora" in arg for arg in server()["args"])
+
+
+# Arguments
+
+
+@pytest.mark.parametrize(
+    ("extra", "gone"),
+    [
+        ("--load-format=runai_streamer", "--load-format=safetensors"),
+        ("--no-enable-prefix-caching", "--enable-prefix-caching"),
+        ("--no_enable_prefix_caching", "--enable-prefix-caching"),
+    ],
+)
+def test_an_argument_without_a_setting_takes_the_place_of_the_programs(extra: str, gone: str) -> None:
+    args = server(extra_args=[extra])["args"]
+    assert extra in args and gone not in args and gone in server()["args"]
+
+
+def test_no_flag_stands_on_a_command_line_twice() -> None:
+    adapters = {"a": {"path": "x", "rank": 8}}
+    for changes in ({}, {"weights": {"image": IMAGE}, "adapters": adapters}, {"batched_tokens": 4096}):
+        flags = [arg.partition("=")[0] for arg in server(**changes)["args"] if arg.startswith("--")]
+        assert len(flags) == len(set(flags))

@@ -156,3 +156,40 @@ def test_volumes_have_room_for_what_comes(weights: dict[str, Any], gib: int) -> 
 
 def test_a_model_that_nobody_knows_gets_the_room_of_a_large_one() -> None:
     assert model_plan(source="org/unknown").weights.size_gib == 200
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["--max-model-len=4096"], "--max-model-len is set by context_tokens; change it there"),
+        (["--max_model_len", "4096"], "--max-model-len is set by context_tokens"),
+        (["-tp", "2"], "--tensor-parallel-size is set by hardware.gpus"),
+        (["--lora-modules", "a=b"], "--lora-modules is set by adapters"),
+        (["--revision=main"], "--revision is set by revision"),
+        (["--max-model=9"], "--max-model is an abbreviation that vLLM reads as --max-model-len, which context_tokens"),
+        (["--seed=1", "--seed", "2"], "--seed stands there twice, and vLLM takes the last one"),
+        (["--max-num-seqs=1", "--served-model-name=x"], "by max_sequences; change it there; --served-model-name"),
+    ],
+)
+def test_an_argument_that_a_setting_sets_is_refused_with_both_names(args: list[str], said: str) -> None:
+    (fault,) = faults(served(extra_args=args))
+    assert fault.startswith("f: models.chat.extra_args: ") and said in fault, fault
+    assert "4096" not in fault and "a=b" not in fault, "values may be secrets"
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["--tokenizer", "x/y"], ["--rope-scaling.type=yarn", "--rope-scaling.factor=2"], ["-O3"], ["--dtype=half"],
+        ["--tool-call-parser", "hermes", "--enable-auto-tool-choice"],
+    ],
+)  # fmt: skip
+def test_other_arguments_are_the_users(args: list[str]) -> None:
+    assert model_plan(extra_args=args).extra_args == tuple(args)
+
+
+def test_the_tiny_models_server_takes_no_arguments_of_vllm() -> None:
+    raw = served()
+    raw["models"]["chat"] = {"source": "builtin:tiny", "engine": "llama.cpp", "extra_args": ["--seed=1"]}
+    (fault,) = faults(raw)
+    assert "remove weights, adapters, hub and extra_args" in fault

@@ -172,6 +172,10 @@ def _job(command: list[str]) -> list:
 
 _JOB_IMAGE = f"{C}.image"
 FAIL += [
+    ("visible-arguments", _arg(word), f"{C}.args[7]", {})
+    for word in ("--trust-rem", "--trust_remote", "--max-model=1000000", "--hf-over.trust_remote_code=1", "--load=pt")
+]
+FAIL += [
     ("vllm-version", _job([]), _JOB_IMAGE, {}),
     ("vllm-version", _job(["python3", "-m", "vllm.entrypoints.openai.api_server"]), _JOB_IMAGE, {}),
     ("vllm-version", _job(["bash", "-c", "exec vllm run-batch"]), _JOB_IMAGE, {}),
@@ -179,6 +183,7 @@ FAIL += [
     ("context-cap", [(CHAT, f"{C}.command", _FETCH), (CHAT, f"{C}.args", [])], f"{C}.args", {}),
 ]
 PASS += [
+    ("visible-arguments", _arg("--tokenizer=Qwen/Qwen3-8B", "--model-impl=vllm"), {}),
     ("vllm-version", _job(_FETCH), {}),
     ("context-cap", [(CHAT, f"{POD}.initContainers[0].image", _IMAGE.format("v0.28.0"))], {}),
 ]

@@ -51,7 +51,10 @@ def mandatory(pack: Pack, environment: str, **changes: Any) -> dict[str, Finding
     application = {**_INTERNAL, **changes.pop("application", {})}
     program = synthesised({**served(application=application, **changes), "environment": environment})
     found = pack.evaluate([
-        PackResource(type=r.type, name=r.name, urn=r.urn, properties=r.properties, parent=r.parent)
+        PackResource(
+            type=r.type, name=r.name, urn=r.urn, properties=r.properties, parent=r.parent,
+            protect=bool(r.options.get("protect")),
+        )
         for r in program.resources
     ])
     return {finding.rule: finding for finding in found if finding.level == "mandatory"}
@@ -114,7 +117,7 @@ def test_an_override_that_breaks_a_policy_is_caught(dev: Pack, overrides: dict[s
         (["--trust-remote-code"], "trust-remote-code"), (["--trust_remote_code"], "trust-remote-code"),
         (["--hf-overrides.trust_remote_code=true"], "trust-remote-code"), (["--profiler-config={}"], "dev-mode"),
         (["--enable-log-requests"], "prompt-logging"), (["--config=/tmp/x.yaml"], "visible-arguments"),
-        (["--pipeline-parallel-size=2"], "gpu-parallelism"),
+        (["--data-parallel-size=2"], "gpu-parallelism"),
         (["--limit-mm-per-prompt={\"image\": 3}"], "media-domains"),
     ],
 )  # fmt: skip
