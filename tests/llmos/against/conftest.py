@@ -13,7 +13,10 @@ import pytest
 
 from tests.support import ROOT
 
-_PARTS = ("__main__.py", "Pulumi.yaml", "app", "components", "llmos", "planner", "policies")
+_PARTS = (
+    "__main__.py", "Pulumi.yaml", "Pulumi.dev.yaml", "Pulumi.staging.yaml", "Pulumi.prod.yaml", "app", "components",
+    "llmos", "planner", "policies",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +65,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     root = tmp_path_factory.mktemp("checkout") / "project"
     root.mkdir()
     ignored = shutil.ignore_patterns("__pycache__", "*.pyc")
-    for path in [*(ROOT / part for part in _PARTS), *ROOT.glob("Pulumi.*.yaml")]:
+    for path in (ROOT / part for part in _PARTS):
         copy = shutil.copytree if path.is_dir() else shutil.copyfile
         copy(path, root / path.name, **({"ignore": ignored} if path.is_dir() else {}))
     if (ROOT / "locks").is_dir():
