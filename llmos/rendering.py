@@ -13,7 +13,7 @@ from llmos.objects import apply_rank
 from llmos.synth import UNKNOWN
 from planner.faults import Fault, UserFault
 
-__all__ = ["KUSTOMIZATION", "left_out", "render", "write_files"]
+__all__ = ["KUSTOMIZATION", "left_out", "render", "text_of", "write_files"]
 
 KUSTOMIZATION = "kustomization.yaml"
 _MARK = re.compile(r"# Rendered by llmos from stack (?P<stack>[-a-z0-9]+);")
@@ -34,7 +34,7 @@ def render(objects: Sequence[KubeObject]) -> dict[str, str]:
     kustomization says so.
     """
     shown = [item for item in objects if item["kind"] != "Secret"]
-    files = {_file_name(item): _text(item) for item in shown}
+    files = {_file_name(item): text_of(item) for item in shown}
     assert len(files) == len(shown), "kind and name are unique within a stack"
     assert not any(UNKNOWN in text for text in files.values()), "callers render only what is known"
     secrets = left_out(objects)
@@ -44,7 +44,7 @@ def render(objects: Sequence[KubeObject]) -> dict[str, str]:
         # Without this Kustomize sorts by an order of its own.
         "sortOptions": {"order": "fifo"},
     }
-    return {**files, KUSTOMIZATION: note + _text(kustomization)}
+    return {**files, KUSTOMIZATION: note + text_of(kustomization)}
 
 
 def left_out(objects: Sequence[KubeObject]) -> list[str]:
@@ -81,7 +81,8 @@ def _file_name(item: KubeObject) -> str:
     return f"{apply_rank(item['kind']):02d}-{item['kind'].lower()}-{item['metadata']['name']}.yaml"
 
 
-def _text(document: Mapping[str, object]) -> str:
+def text_of(document: Mapping[str, object]) -> str:
+    """A document as YAML: keys sorted, the same bytes for the same content."""
     return yaml.dump(document, Dumper=_PlainDumper, sort_keys=True, allow_unicode=True, width=10_000)
 
 

@@ -13,6 +13,7 @@ from planner.settings._faults import from_validation_error
 from planner.settings._references import reference_faults
 from planner.settings.applications import Application, ApplicationReplicas, Endpoint, Image, Resources
 from planner.settings.builds import BUILDKIT_SCHEMES, BuilderTls, Builds
+from planner.settings.gitops import GitOps, SecretStore
 from planner.settings.models import BUILTIN_TINY, Hardware, Model, ModelReplicas, ModelSpread, Slo
 from planner.settings.pools import GpuPool, Quota, Spot
 from planner.settings.stack import Budget, NamespaceSettings, RegistrySettings, StackSettings
@@ -27,6 +28,7 @@ __all__ = [
     "BuilderTls",
     "Builds",
     "Endpoint",
+    "GitOps",
     "GpuPool",
     "Hardware",
     "Image",
@@ -40,6 +42,7 @@ __all__ = [
     "RequestHistory",
     "Resources",
     "SecretRef",
+    "SecretStore",
     "Slo",
     "Spot",
     "StackSettings",

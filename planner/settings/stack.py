@@ -13,6 +13,7 @@ from planner.settings.applications import Application
 from planner.settings.aws import AwsSettings
 from planner.settings.builds import Builds
 from planner.settings.cluster import Cluster
+from planner.settings.gitops import GitOps
 from planner.settings.models import Model
 from planner.settings.pools import GpuPool
 from planner.settings.serving import Scrape
@@ -149,6 +150,8 @@ class StackSettings(Settings):
     """Own rows and prices over the shipped catalogue."""
     sizing: SizingSettings = SizingSettings()
     """How hardware is chosen."""
+    gitops: GitOps = GitOps()
+    """What rendered files refer to."""
     allow_replace: Annotated[tuple[ReplaceableName, ...], Field(strict=False)] = ()
     """Objects that a change may delete and create again, e.g. Deployment/chat; every other Deployment,
     PersistentVolumeClaim, Namespace and Repository is refused a replace. Remove the name after the change."""
