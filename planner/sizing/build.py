@@ -19,7 +19,7 @@ from planner.nodes import pod_share
 from planner.settings import Hardware, Model, StackSettings
 from planner.sizing.expected import Expected, expected_loads, scaled
 from planner.sizing.inputs import replica_bounds
-from planner.sizing.limits import caps_of, spot_rule
+from planner.sizing.limits import caps_of, pool_faults, spot_rule
 from planner.sizing.pools import PoolBook
 from planner.workload import Slo as Promise
 
@@ -68,7 +68,11 @@ def prepare(
 
     Raises:
         ValueError: with the name of a model that has no option, which `planner.sizing.refusals` turns into a fault.
+        UserFault: owned nodes or quotas of types that do not exist; a history that cannot be read.
     """
+    faults = pool_faults(settings.gpu_pool, catalogue, where=where)
+    if faults:
+        raise UserFault(faults)
     loads = scaled(expected_loads(settings, folder=folder, where=where), times)
     choices: dict[str, Choice] = {}
     usable: dict[tuple[str, str], Candidate] = {}

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
 
 from planner.allocation import HOURS_PER_MONTH, Cap, Pool, SpotRule
+from planner.catalogue import Catalogue
+from planner.faults import Fault, nearest
 from planner.settings import GpuPool, StackSettings, memory_gib
 
-__all__ = ["caps_of", "spot_rule"]
+__all__ = ["caps_of", "pool_faults", "spot_rule"]
 
 # What the plan gives a server on CPUs.
 _CPU_SERVER_GIB = 0.5
@@ -19,6 +22,27 @@ def spot_rule(pool: GpuPool) -> SpotRule | None:
     if floor is not None:
         return SpotRule(floor_replicas=floor.on_demand_replicas, floor_fraction=floor.on_demand_share)
     return SpotRule(floor_replicas=0) if pool.spot else None
+
+
+def pool_faults(pool: GpuPool, catalogue: Catalogue, *, where: str) -> list[Fault]:
+    """Names of owned nodes and of quotas that are none: a quota that covers nothing would protect nothing."""
+    named = [(name, f"{where}: gpu_pool.owned") for name in sorted(pool.owned) if name not in catalogue.instances]
+    for number, quota in enumerate(pool.quotas):
+        for pattern in quota.instance_types:
+            if not any(fnmatchcase(name, pattern) for name in catalogue.instances):
+                named.append((pattern, f"{where}: gpu_pool.quotas.{number}.instance_types"))
+    return [
+        Fault(
+            what=f"`{name}` is no instance type of the catalogue", where=place, nearest=_near(name, catalogue),
+            fix="use a name of the catalogue, or add a row to `catalog:`",
+        )
+        for name, place in named
+    ]
+
+
+def _near(name: str, catalogue: Catalogue) -> str:
+    hint = nearest(name, catalogue.instances)
+    return hint if hint.startswith("did you mean") else ""
 
 
 def caps_of(settings: StackSettings, pools: Sequence[Pool]) -> Iterator[Cap]:

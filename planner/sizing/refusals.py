@@ -15,7 +15,7 @@ from planner.allocation import (
     solve,
 )
 from planner.catalogue import Catalogue, usd_per_month
-from planner.choice import Choice
+from planner.choice import Choice, Rejected
 from planner.faults import Fault, UserFault
 from planner.lengths import Lengths as Distribution
 from planner.settings import Model, StackSettings
@@ -45,11 +45,7 @@ def refuse_model(
     choice = looked_at(settings)
     if choice.candidates:
         return _nothing_to_be_had(name, model, choice, settings, where=where)
-    reasons: dict[str, str] = {}
-    for item in choice.rejected:
-        if item.constraint != "instance type":
-            reasons.setdefault(item.constraint, f"{item.option}: {item.reason}")
-    shown = "; ".join(list(reasons.values())[:_SHOWN_REASONS])
+    shown = "; ".join(_largest(choice, catalogue))
 
     def helps(changed: StackSettings) -> str | None:
         found = looked_at(changed).candidates
@@ -110,11 +106,26 @@ def refuse_conflicts(
     return UserFault(faults)
 
 
+def _largest(choice: Choice, catalogue: Catalogue) -> list[str]:
+    """Of each constraint the reason of the machine with most GPU memory: what fails there fails everywhere."""
+
+    def memory(item: Rejected) -> float:
+        instance = catalogue.instances[item.option.split(" ")[0]]
+        return catalogue.gpus[instance.gpu].memory_gib * instance.gpus if instance.gpu else 0.0
+
+    reasons: dict[str, str] = {}
+    for item in sorted(choice.rejected, key=memory, reverse=True):
+        if item.constraint != "instance type":
+            reasons.setdefault(item.constraint, f"{item.option}: {item.reason}")
+    return list(reasons.values())[:_SHOWN_REASONS]
+
+
 def _nothing_to_be_had(
     name: str, model: Model, choice: Choice, settings: StackSettings, *, where: str
 ) -> UserFault:
     """Options exist, but none that can be rented at a known price or is owned."""
-    usable = sorted({candidate.instance_type for candidate in choice.candidates})
+    # In the order of the table: the best value first.
+    usable = list(dict.fromkeys(candidate.instance_type for candidate in choice.candidates))
     shown = ", ".join(usable[:_SHOWN_TYPES]) + (" and others" if len(usable) > _SHOWN_TYPES else "")
     what = f"{model.source} can be served by {shown}, none of which has a known price"
     fix = "add a price to catalog: {instances: [...]}, or loosen the promise"
