@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -22,12 +23,13 @@ from typing import Any
 
 import numpy as np
 
-from planner.demand import forecast, minimum_replicas, read_history, series_names
+from benchmarks._rows import read_services
+from planner.demand import forecast, minimum_replicas
 from planner.demand.history import History
 from planner.demand.replay import Load, Scaler, replay
 from planner.demand.scalers import RateScaler, SideBySide, UtilisationScaler, all_knowing, fixed
 from planner.demand.tuning import REFERENCE_UTILISATION, choose_rule
-from planner.faults import LlmosError
+from planner.faults import Fault, LlmosError, UserFault
 
 TARGETS = (0.5, 0.6, REFERENCE_UTILISATION, 0.8)
 BAR = 0.85
@@ -50,6 +52,8 @@ def score(history: History, replicas_at_peak: int) -> dict[str, Any]:
     # Only the phase of the week matters here, and every scaler sees the same.
     masked = replace(history, rates=np.where(history.rates == 0, np.nan, history.rates), anchored=True)
     half = masked.rates.size // 2
+    if not (masked.known[:half].any() and masked.known[half:].any()):
+        raise UserFault(Fault(what="one half of it has no request", where=history.name, fix="give a longer history"))
     past = replace(masked, rates=masked.rates[:half])
     future = replace(masked, rates=masked.rates[half:], start_seconds=masked.start_seconds + half * masked.bin_seconds)
     capacity = float(np.nanmax(masked.rates)) / replicas_at_peak
@@ -94,24 +98,32 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--replicas-at-peak", type=int, default=20, help="replicas that the highest rate needs (20)")
     options = parser.parse_args(arguments)
     try:
-        histories = [read_history(options.csv, service=name) for name in series_names(options.csv) or (None,)]
-        rows = [score(history, options.replicas_at_peak) for history in histories]
+        histories, left_out = read_services(options.csv)
     except LlmosError as error:
         print(error, file=sys.stderr)
         return error.exit_code
+    rows = []
+    for history in histories:
+        try:
+            rows.append(score(history, options.replicas_at_peak))
+        except LlmosError as error:
+            left_out[history.name] = error.faults[0].what
+    for name, why in sorted(left_out.items()):
+        print(f"left out: {name}: {why}")
     for row in rows:
         print(describe(row))
     totals = {
         key: round(sum(row[key] for row in rows), 1)
         for key in ("gpu_hours_ours", "gpu_hours_hpa", "violation_minutes_ours", "violation_minutes_hpa")
     }
-    ratio = totals["gpu_hours_ours"] / totals["gpu_hours_hpa"]
+    ratio = totals["gpu_hours_ours"] / totals["gpu_hours_hpa"] if rows else math.inf
     reached = ratio <= BAR and totals["violation_minutes_ours"] <= totals["violation_minutes_hpa"]
     print(
         f"all services: {ratio:.3f} of the GPU-hours of the HPA at {REFERENCE_UTILISATION:.0%}, "
         f"{totals['violation_minutes_ours']} violation minutes against {totals['violation_minutes_hpa']}"
     )
-    summary = {"benchmark": "autoscaling", **totals, "over_hpa": round(ratio, 4), "reached": reached}
+    over = round(ratio, 4) if rows else None
+    summary = {"benchmark": "autoscaling", **totals, "over_hpa": over, "reached": reached}
     print(json.dumps({**summary, "services": rows}))
     return 0 if reached else 1
 

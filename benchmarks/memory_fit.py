@@ -15,17 +15,18 @@ What a row does not state is read as a person would read it:
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import re
 import statistics
 import sys
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks._rows import numbered_rows, positive, same_model, whole
 from planner.catalogue import Catalogue, Gpu, ModelSpec, load
 from planner.memory import MemoryEstimate, Serving, estimate_memory
 from planner.memory_weights import weight_gib
@@ -37,7 +38,7 @@ FALSE_REJECTS_MAX = 1
 _GIB = 2**30
 _PRECISION = {"bf16": "bf16", "fp16": "bf16", "fp8": "fp8", "mxfp4": "mxfp4", "awq": "int4", "gptq": "int4"}
 _ATTENTION = {"full": "full", "hybrid": "hybrid", "sliding": "sliding", "mla": "mla"}
-_SUFFIX = re.compile(r"(-(instruct|it|fp8|nvfp4|awq|bf16|gptq-int4|\d{4}))+$")
+_NEEDED = ("model", "gpu", "params_b", "gpu_mem_gib", "num_gpus", "fits_or_kv_tokens")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,14 +58,14 @@ class Observation:
 def read_observations(path: Path, *, catalogue: Catalogue) -> list[Observation]:
     """Every row that says what was started; one without the size of its model or GPU is named and left out."""
     observations = []
-    with path.open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            stated = all(_number(row[column]) for column in ("params_b", "gpu_mem_gib", "num_gpus"))
-            observation = _observation(row, catalogue) if stated else None
-            if observation:
-                observations.append(observation)
-            else:
-                print(f"left out, size of model or GPU not stated: {row['model']} on {row['gpu']}")
+    for line, row in numbered_rows(path, needed=_NEEDED):
+        row = defaultdict(str, row)
+        stated = all(positive(row[column]) for column in ("params_b", "gpu_mem_gib")) and whole(row["num_gpus"])
+        observation = _observation(row, catalogue) if stated else None
+        if observation:
+            observations.append(observation)
+        else:
+            print(f"line {line} left out, size of model or GPU not stated: {row['model']} on {row['gpu']}")
     return observations
 
 
@@ -72,15 +73,15 @@ def _observation(row: Mapping[str, str], catalogue: Catalogue) -> Observation | 
     model = _model(row, catalogue)
     if model is None:
         return None
-    digits = row["fits_or_kv_tokens"].isdigit()
-    context = int(row["max_model_len"]) if row["max_model_len"].isdigit() else None
+    tokens = whole(row["fits_or_kv_tokens"])
+    utilization = positive(row["utilization_value"])
     seqs = re.search(r"max_num_seqs (\d+)", row["notes"])
     serving = Serving(
-        tensor_parallel=int(row["num_gpus"]),
+        tensor_parallel=whole(row["num_gpus"]) or 1,
         kv_bytes=1.0 if row["kv_dtype"].startswith("fp8") else 2.0,
-        context_tokens=context,
+        context_tokens=whole(row["max_model_len"]),
         max_sequences=int(seqs.group(1)) if seqs else None,
-        gpu_memory_utilization=_number(row["utilization_value"]),
+        gpu_memory_utilization=utilization if utilization is not None and utilization <= 1 else None,
         cuda_graphs=row["enforce_eager"].lower() != "true",
         engine_version=engine_version(row),
     )
@@ -90,9 +91,9 @@ def _observation(row: Mapping[str, str], catalogue: Catalogue) -> Observation | 
         model=model,
         gpu=_gpu(row, catalogue),
         serving=replace(serving, precision=_precision(row, model)),
-        attention=row["attn_class"].split()[0],
-        tokens=int(row["fits_or_kv_tokens"]) if digits else None,
-        scored=digits and serving.gpu_memory_utilization is not None,
+        attention=_attention(row) or model.attention,
+        tokens=tokens,
+        scored=tokens is not None and serving.gpu_memory_utilization is not None,
         fits=(outcome == "fits") if outcome in ("fits", "does_not_fit") else None,
     )
 
@@ -107,11 +108,10 @@ def engine_version(row: Mapping[str, str]) -> str:
     return "0.10" if "default(0.9" in row["gpu_memory_utilization"] else "0.21"
 
 
-def _number(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None
+def _attention(row: Mapping[str, str]) -> str:
+    """Class of attention as stated, e.g. ``hybrid`` for ``hybrid (16/64 full)``; empty where it is not."""
+    words = row["attn_class"].lower().split()
+    return words[0].split("+")[0] if words else ""
 
 
 def _gpu(row: Mapping[str, str], catalogue: Catalogue) -> Gpu:
@@ -126,35 +126,18 @@ def _gpu(row: Mapping[str, str], catalogue: Catalogue) -> Gpu:
 
 def _model(row: Mapping[str, str], catalogue: Catalogue) -> ModelSpec | None:
     """The catalogue's model whose name is closest; one made of the row's own columns when none has that name."""
-    wanted = _key(row["model"])
-    known = sorted(catalogue.models.values(), key=lambda model: len(model.id))
-    for model in known:
-        if _key(model.id) == wanted:
-            return model
-    for model in known:
-        if model.layers == _int(row["layers"]) and _base(model.id) == _base(row["model"]):
-            return model
-    return _from_columns(row, catalogue)
-
-
-def _int(text: str, default: int = 0) -> int:
-    return int(text) if text.isdigit() else default
-
-
-def _key(name: str) -> str:
-    return name.split("/")[-1].split(" ")[0].lower()
-
-
-def _base(name: str) -> str:
-    return _SUFFIX.sub("", _key(name).replace("meta-llama", "llama"))
+    layers = whole(row["layers"])
+    known = same_model(row["model"], catalogue, layers=layers) if layers else same_model(row["model"], catalogue)
+    return known or _from_columns(row, catalogue)
 
 
 def _from_columns(row: Mapping[str, str], catalogue: Catalogue) -> ModelSpec | None:
     """Architecture from the columns; width, vocabulary and experts as in the known model that is most like it."""
-    parameters, layers = float(row["params_b"]), _int(row["layers"])
-    attention = _ATTENTION.get(row["attn_class"].split()[0].split("+")[0].lower(), "full")
+    parameters = positive(row["params_b"]) or 0.0
+    layers, kv_heads, head_dim = (whole(row[column]) or 0 for column in ("layers", "kv_heads", "head_dim"))
+    attention = _ATTENTION.get(_attention(row), "full")
     mixture = re.search(r"-a\d+(\.\d+)?b", row["model"].lower()) is not None
-    if not layers or not _int(row["kv_heads"]) or not _int(row["head_dim"]):
+    if not (layers and kv_heads and head_dim):
         return None
     same = [m for m in catalogue.models.values() if m.attention == attention and bool(m.experts) == mixture]
     like = min(
@@ -169,8 +152,8 @@ def _from_columns(row: Mapping[str, str], catalogue: Catalogue) -> ModelSpec | N
         layers=layers,
         full_layers=full,
         state_layers=layers - full if like.state_layers else 0,
-        kv_heads=_int(row["kv_heads"]),
-        head_dim=_int(row["head_dim"]),
+        kv_heads=kv_heads,
+        head_dim=head_dim,
         precision="bf16",
         weight_gib=parameters * 2e9 / _GIB,
     )
@@ -194,7 +177,7 @@ def kaito_tokens(observation: Observation, *, utilization: float) -> float:
     return max(0.0, free * _GIB / per_token)
 
 
-def score(observations: list[Observation]) -> dict[str, float | int]:
+def score(observations: list[Observation]) -> dict[str, float | int | None]:
     """The figures of the last line; errors as fractions of the observed tokens."""
     estimates = [estimate_memory(o.model, o.gpu, o.serving) for o in observations]
     ours, full, kaito = [], [], []
@@ -210,13 +193,18 @@ def score(observations: list[Observation]) -> dict[str, float | int]:
     verdicts = [(o.fits, e.fits) for o, e in zip(observations, estimates, strict=True) if o.fits is not None]
     return {
         "rows": len(ours),
-        "median_ape": round(statistics.median(ours), 4),
-        "median_ape_full_attention": round(statistics.median(full), 4),
-        "p90_ape": round(float(np.quantile(ours, 0.9)), 4),
+        "median_ape": _median(ours),
+        "median_ape_full_attention": _median(full),
+        "p90_ape": round(float(np.quantile(ours, 0.9)), 4) if ours else None,
         "false_fits": sum(1 for observed, said in verdicts if said and not observed),
         "false_rejects": sum(1 for observed, said in verdicts if observed and not said),
-        "kaito_median_ape": round(statistics.median(kaito), 4),
+        "kaito_median_ape": _median(kaito),
     }
+
+
+def _median(errors: list[float]) -> float | None:
+    """``None`` where no row was scored."""
+    return round(statistics.median(errors), 4) if errors else None
 
 
 def _print(observation: Observation, estimate: MemoryEstimate) -> None:
@@ -233,8 +221,10 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("csv", type=Path)
     figures = score(read_observations(parser.parse_args(argv).csv, catalogue=load()))
     print(json.dumps(figures))
+    full = figures["median_ape_full_attention"]
     good = (
-        figures["median_ape_full_attention"] <= MEDIAN_FULL_MAX
+        full is not None
+        and full <= MEDIAN_FULL_MAX
         and not figures["false_fits"]
         and figures["false_rejects"] <= FALSE_REJECTS_MAX
     )

@@ -14,18 +14,18 @@ models apart.
 from __future__ import annotations
 
 import argparse
-import csv
 import hashlib
 import json
 import sys
 import tomllib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks._rows import numbered_rows, positive, same_model
 from planner.catalogue import Catalogue, load
 from planner.memory import Serving, estimate_memory
 from planner.throughput import Latency, closed_loop, efficiencies_of
@@ -36,7 +36,9 @@ __all__ = ["CONSTANTS", "Measurement", "main", "predict", "read_measurements"]
 CONSTANTS = Path(__file__).parent.parent / "planner" / "data" / "efficiencies.toml"
 TPOT_DENSE_MAX, TPOT_MOE_MAX, TTFT_DENSE_MAX = 0.16, 0.25, 0.40
 _SYSTEM = {"a100_sxm": "a100-80gb", "rtx_pro_6000_server": "rtx-pro-6000"}
-_UNSUFFIXED = "-Instruct"
+_ENGINES = ("vllm", "sglang", "trtllm")
+_NUMBERS = ("isl", "osl", "batch_size", "silicon_ttft_ms", "silicon_tpot_ms")
+_NEEDED = ("backend", "model_path", "system", *_NUMBERS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,23 +68,23 @@ class Measurement:
 
 def read_measurements(path: Path, *, catalogue: Catalogue) -> list[Measurement]:
     """Every row whose model and GPU the catalogue knows; the others are named and left out."""
-    measurements, unknown = [], set()
-    with path.open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            model, gpu = _model_id(row["model_path"], catalogue), _gpu_name(row["system"])
-            if model is None or gpu not in catalogue.gpus:
-                unknown.add(f"{row['model_path']} on {row['system']}")
-            else:
-                measurements.append(_measurement(row, catalogue, model=model, gpu=gpu))
-    for name in sorted(unknown):
-        print(f"left out, not in the catalogue: {name}")
+    measurements, left_out = [], Counter()
+    for _, row in numbered_rows(path, needed=_NEEDED):
+        row = defaultdict(str, row)
+        # Base and instruction-tuned weights of a model are equally fast.
+        model, gpu = same_model(row["model_path"], catalogue), _gpu_name(row["system"])
+        odd = [column for column in _NUMBERS if positive(row[column]) is None]
+        if model is None or gpu not in catalogue.gpus:
+            left_out[f"not in the catalogue: {row['model_path']} on {row['system']}"] += 1
+        elif row["backend"] not in _ENGINES:
+            left_out[f"engine without constants: {row['backend']}"] += 1
+        elif odd:
+            left_out[f"no number above 0: {', '.join(odd)}"] += 1
+        else:
+            measurements.append(_measurement(row, catalogue, model=model.id, gpu=gpu))
+    for reason, count in sorted(left_out.items()):
+        print(f"{count} rows left out, {reason}")
     return measurements
-
-
-def _model_id(path: str, catalogue: Catalogue) -> str | None:
-    """Base and instruction-tuned weights of a model are equally fast."""
-    names = (path, path + _UNSUFFIXED, path.removesuffix(_UNSUFFIXED))
-    return next((name for name in names if name in catalogue.models), None)
 
 
 def _gpu_name(system: str) -> str:
@@ -91,7 +93,7 @@ def _gpu_name(system: str) -> str:
 
 def _measurement(row: Mapping[str, str], catalogue: Catalogue, *, model: str, gpu: str) -> Measurement:
     setup = _setup(row, catalogue, model=model, gpu=gpu)
-    input_tokens, output_tokens = int(row["isl"]), int(row["osl"])
+    input_tokens, output_tokens = (max(1, round(float(row[column]))) for column in ("isl", "osl"))
     return Measurement(
         group=f"{row['model_path']}/{row['system']}",
         engine=row["backend"],
@@ -124,7 +126,7 @@ def _setup(row: Mapping[str, str], catalogue: Catalogue, *, model: str, gpu: str
 
 
 def _count(text: str) -> int:
-    return max(1, int(float(text or 1)))
+    return max(1, round(positive(text) or 1))
 
 
 def _capacity(setup: Setup, engine: str, *, input_tokens: int, output_tokens: int) -> float:

@@ -31,7 +31,7 @@ def test_every_row_of_another_file_is_scored(tmp_path, capsys):
     assert set(figures) == {"tpot_mape_dense", "tpot_mape_moe", "ttft_mape_dense", "rows"}
     assert figures["rows"] == 2
     assert figures["tpot_mape_dense"] < throughput.TPOT_DENSE_MAX
-    assert "left out, not in the catalogue: acme/none on h100_sxm" in lines
+    assert "1 rows left out, not in the catalogue: acme/none on h100_sxm" in lines
 
 
 def test_a_missed_bar_is_a_failure(tmp_path, capsys):
