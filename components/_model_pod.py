@@ -69,7 +69,7 @@ def _strategy(model: ModelPlan) -> dict[str, Any]:
 
 def _resources(model: ModelPlan) -> dict[str, Any]:
     memory = {"memory": f"{round(model.memory_gib * 1024)}Mi"}
-    gpus = {"nvidia.com/gpu": str(model.gpus)} if model.gpus else {}
+    gpus = {model.gpu_resource: str(model.gpus)} if model.gpus else {}
     cpu = f"{round(model.cpu_cores * 1000)}m"
     limit = f"{round(model.cpu_cores * (1000 if model.gpus else 4000))}m"
     return {"requests": {"cpu": cpu, **memory, **gpus}, "limits": {"cpu": limit, **memory, **gpus}}

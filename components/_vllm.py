@@ -37,6 +37,8 @@ def arguments(model: ModelPlan) -> list[Any]:
     ]
     if model.quantization not in ("auto", "none"):
         args.append(f"--quantization={model.quantization}")
+    if model.gpu_memory_utilization:
+        args.append(f"--gpu-memory-utilization={model.gpu_memory_utilization:g}")
     if model.batched_tokens:
         args.append(f"--max-num-batched-tokens={model.batched_tokens}")
     return [*(arg for arg in args if _flag(arg) not in model.replaced_args), *_adapters(model), *model.extra_args]

@@ -76,6 +76,7 @@ class Namespace(Component):
                     "requests.cpu": f"{space.quota_cpu_cores:g}",
                     "requests.memory": f"{space.quota_memory_gib:g}Gi",
                     "requests.nvidia.com/gpu": str(space.quota_gpus),
+                    **{f"requests.{resource}": str(count) for resource, count in space.quota_slices.items()},
                     "pods": str(space.quota_pods),
                 }
             },

@@ -13,8 +13,8 @@ NODE_SHARE = 0.75
 the smallest GPU nodes (4 vCPU, 16 GiB) these take about a fifth."""
 
 
-def pod_share(instance: InstanceType, gpus: int) -> tuple[int, int]:
-    """Cores and GiB of main memory that a replica with that many GPUs requests of such a node: its GPUs' share."""
+def pod_share(instance: InstanceType, gpus: float) -> tuple[int, int]:
+    """Cores and GiB of main memory that a replica with that many GPUs, or a part of one, requests of such a node."""
     share = NODE_SHARE * gpus / instance.gpus
     return max(1, math.floor(instance.vcpu * share)), max(1, math.floor(instance.memory_gib * share))
 

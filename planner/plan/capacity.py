@@ -6,6 +6,7 @@ import math
 
 from planner.catalogue import Catalogue
 from planner.faults import Fault
+from planner.gpu_sharing import WHOLE_GPU, cards_for
 from planner.plan.types import ApplicationPlan, GpuPoolPlan, ModelPlan, NamespacePlan
 from planner.settings import Hardware, Model, StackSettings
 
@@ -36,6 +37,8 @@ def _node_gpus(replicas: int, hardware: Hardware, catalogue: Catalogue) -> int:
     if instance is None or instance.gpus < hardware.gpus:
         # Reported as a fault of its own.
         return replicas * hardware.gpus
+    if hardware.sharing:
+        return cards_for(replicas, hardware, instance, catalogue)
     return math.ceil(replicas / (instance.gpus // hardware.gpus)) * instance.gpus
 
 
@@ -87,7 +90,7 @@ def plan_namespace(
 ) -> NamespacePlan:
     """The namespace with a quota that admits every workload at its maximum, and one surge pod of each."""
     pods = [(a.replicas_max + 1, a.cpu_cores, a.memory_gib, 0) for a in applications]
-    pods += [(m.replicas_max + m.surge, m.cpu_cores, m.memory_gib, m.gpus) for m in models]
+    pods += [(m.replicas_max + m.surge, m.cpu_cores, m.memory_gib, _whole(m)) for m in models]
     pods += [(1, *_FETCHER, 0) for m in models if m.weights.download == "job"]
     return NamespacePlan(
         name=settings.namespace.name or f"llmagentos-{stack}",
@@ -95,5 +98,18 @@ def plan_namespace(
         quota_cpu_cores=math.ceil(sum(count * cpu for count, cpu, _, _ in pods)) + 1,
         quota_memory_gib=math.ceil(sum(count * memory for count, _, memory, _ in pods)) + 1,
         quota_gpus=sum(count * gpus for count, _, _, gpus in pods),
+        quota_slices=_slices(models),
         quota_pods=sum(count for count, _, _, _ in pods) + _SPARE_PODS,
     )
+
+
+def _whole(model: ModelPlan) -> int:
+    return model.gpus if model.gpu_resource == WHOLE_GPU else 0
+
+
+def _slices(models: tuple[ModelPlan, ...]) -> dict[str, int]:
+    slices: dict[str, int] = {}
+    for model in models:
+        if model.gpus and not _whole(model):
+            slices[model.gpu_resource] = slices.get(model.gpu_resource, 0) + model.replicas_max + model.surge
+    return dict(sorted(slices.items()))

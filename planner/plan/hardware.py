@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from planner.catalogue import Catalogue, InstanceType
 from planner.faults import Fault, nearest
+from planner.gpu_sharing import resource_of, sharing_faults
 from planner.plan.capacity import stated
 from planner.plan.types import Decision, Rejected
 from planner.settings import Hardware, StackSettings
@@ -22,6 +23,8 @@ def hardware_faults(settings: StackSettings, *, catalogue: Catalogue, where: str
         for kind in hardware.instance_types if hardware else ():
             wanted = Hardware(instance_type=kind, gpus=hardware.gpus)
             faults += _faults_of(wanted, catalogue, where=f"{where}: models.{name}.hardware")
+        if hardware and hardware.sharing:
+            faults += sharing_faults(model, hardware, catalogue=catalogue, where=f"{where}: models.{name}")
     return faults
 
 
@@ -88,6 +91,12 @@ def _sized(name: str, sized: SizedModel) -> Decision:
 
 def _decide(name: str, hardware: Hardware, catalogue: Catalogue) -> Decision:
     chosen = catalogue.instances[hardware.instance_type]
+    if hardware.sharing:
+        # What stands beside a part of a node that exists cannot be read off a catalogue of whole ones.
+        return Decision(
+            subject=f"models.{name}.hardware", chosen=f"{resource_of(hardware)} of {chosen.gpu} on {chosen.name}",
+            binding="stated in the stack file", runner_up="", rejected=(), price_source="", price_date="",
+        )
     memory = _gpu_memory_gib(chosen, catalogue)
     priced = [kind for kind in catalogue.instances.values() if kind.supported and kind.gpus and kind.usd_per_hour]
     others = sorted((kind for kind in priced if kind.name != chosen.name), key=_by_price)

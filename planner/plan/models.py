@@ -6,7 +6,8 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
-from planner.catalogue import Catalogue
+from planner.catalogue import Catalogue, InstanceType
+from planner.gpu_sharing import resource_of, slice_of, utilization_of
 from planner.lock import Lock
 from planner.nodes import pod_share
 from planner.plan.applications import stream_seconds
@@ -89,6 +90,8 @@ def _plan(
         instance_type=hardware.instance_type if hardware else "",
         fallbacks=hardware.fallbacks if hardware else (),
         gpus=gpus,
+        gpu_resource=resource_of(hardware),
+        gpu_memory_utilization=utilization_of(hardware),
         tensor_parallel=hardware.tensor_parallel if hardware else 1,
         pipeline_parallel=hardware.pipeline_parallel if hardware else 1,
         cpu_cores=cpu,
@@ -123,8 +126,13 @@ def _unstated(model: Model, settings: StackSettings) -> str:
 
 def pod_size(hardware: Hardware, catalogue: Catalogue) -> tuple[float, float]:
     """Cores and GiB that a replica requests: its GPUs' share of what the smallest of its nodes can give."""
-    sizes = [pod_share(catalogue.instances[name], hardware.gpus) for name in hardware.instance_types]
+    sizes = [_share(catalogue.instances[name], hardware, catalogue) for name in hardware.instance_types]
     return min(cpu for cpu, _ in sizes), min(memory for _, memory in sizes)
+
+
+def _share(instance: InstanceType, hardware: Hardware, catalogue: Catalogue) -> tuple[int, int]:
+    part = slice_of(hardware.sharing, catalogue.gpus[instance.gpu or ""]) if hardware.sharing else None
+    return pod_share(instance, hardware.gpus / part.per_card if part else hardware.gpus)
 
 
 def _weights_gib(model: Model, catalogue: Catalogue) -> float:

@@ -9,9 +9,8 @@ from typing import Any
 
 from planner.plan.aws_types import AwsPlan, ClusterPlan, ServiceCost
 from planner.plan.builds import BuildsPlan
-from planner.plan.hub import HubPlan
-from planner.plan.serving import GatewayPlan, ScrapePlan
-from planner.plan.weights import AdapterPlan, ModelWeightsPlan
+from planner.plan.model_plan import ModelPlan, ScheduledMinimum
+from planner.plan.serving import ScrapePlan
 
 __all__ = [
     "AWAITED",
@@ -35,13 +34,15 @@ AWAITED = "awaited"
 
 @dataclass(frozen=True, kw_only=True)
 class NamespacePlan:
-    """The namespace, and what its quota admits: the stack at its maximum plus one rollout."""
+    """The namespace, and what its quota admits: the stack at its maximum plus one rollout. ``quota_slices`` holds parts
+    of GPUs by the resource that stands for them."""
 
     name: str
     create: bool
     quota_cpu_cores: float
     quota_memory_gib: float
     quota_gpus: int
+    quota_slices: dict[str, int]
     quota_pods: int
 
 
@@ -72,15 +73,6 @@ class ImagePlan:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScheduledMinimum:
-    """At least that many replicas from each ``start`` to the next ``end``, both cron expressions in UTC."""
-
-    start: str
-    end: str
-    replicas: int
-
-
-@dataclass(frozen=True, kw_only=True)
 class ApplicationPlan:
     """One application. ``adapter`` is that of its model, or empty; ``autoscale_cpu_percent`` is 0 for a fixed number of
     replicas; ``schedule`` is ``None`` without a history of requests, and then a plain HPA scales it."""
@@ -107,48 +99,6 @@ class ApplicationPlan:
     rollout_timeout_seconds: int
     pod_overrides: dict[str, Any]
     schedule: tuple[ScheduledMinimum, ...] | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModelPlan:
-    """One model server. ``instance_type`` is empty on CPUs, ``fallbacks`` may stand in for it; ``batched_tokens`` is 0
-    for the engine's own default; ``clients`` are the applications that may call it (through the gateway, with one);
-    ``replaced_args`` are flags that ``extra_args`` sets in place of the program."""
-
-    name: str
-    source: str
-    revision: str
-    engine: str
-    image: str
-    context_tokens: int
-    max_sequences: int
-    batched_tokens: int
-    quantization: str
-    instance_type: str
-    fallbacks: tuple[str, ...]
-    gpus: int
-    tensor_parallel: int
-    pipeline_parallel: int
-    cpu_cores: float
-    memory_gib: float
-    weights_gib: float
-    weights: ModelWeightsPlan
-    adapters: tuple[AdapterPlan, ...]
-    lora_rank: int
-    hub: HubPlan
-    replicas_min: int
-    replicas_max: int
-    autoscaling: str
-    gateway: GatewayPlan | None
-    surge: int
-    load_timeout_seconds: int
-    rollout_timeout_seconds: int
-    stream_seconds: int
-    clients: tuple[str, ...]
-    extra_args: tuple[str, ...]
-    replaced_args: tuple[str, ...]
-    pod_overrides: dict[str, Any]
-    schedule: tuple[ScheduledMinimum, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,8 @@ from planner.settings._references import reference_faults
 from planner.settings.applications import Application, ApplicationReplicas, Endpoint, Image, Resources
 from planner.settings.builds import BUILDKIT_SCHEMES, BuilderTls, Builds
 from planner.settings.gitops import GitOps, SecretStore
-from planner.settings.models import BUILTIN_TINY, Hardware, Model, ModelReplicas, ModelSpread, Slo
+from planner.settings.hardware import Hardware, Sharing
+from planner.settings.models import BUILTIN_TINY, Model, ModelReplicas, ModelSpread, Slo
 from planner.settings.pools import GpuPool, Quota, Spot
 from planner.settings.stack import Budget, NamespaceSettings, RegistrySettings, StackSettings
 from planner.settings.traffic import Lengths, RequestHistory, Traffic
@@ -43,6 +44,7 @@ __all__ = [
     "Resources",
     "SecretRef",
     "SecretStore",
+    "Sharing",
     "Slo",
     "Spot",
     "StackSettings",

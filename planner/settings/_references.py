@@ -91,6 +91,21 @@ def _gpu_pool(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
         )
 
 
+def _shared(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
+    """Karpenter makes a node for what its instance type is known to have, and parts of GPUs exist on none of them."""
+    if _map(raw, "gpu_pool").get("kind") == "existing":
+        return
+    for name, model in _map(raw, "models").items():
+        hardware = model.get("hardware") if isinstance(model, Mapping) else None
+        if isinstance(hardware, Mapping) and hardware.get("sharing"):
+            yield Fault(
+                what="parts of GPUs exist on nodes that somebody divided; no node is made for a pod that asks for one",
+                where=f"{where}: models.{name}.hardware.sharing",
+                nearest="nodes that exist: gpu_pool: {kind: existing, selector: {nvidia.com/mig.config: all-1g.10gb}}",
+                fix="set gpu_pool.kind to existing with a selector of the divided nodes, or remove sharing",
+            )
+
+
 def _auto(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
     pool = _map(raw, "gpu_pool")
     auto = [n for n, m in _map(raw, "models").items() if isinstance(m, Mapping) and m.get("hardware") == "auto"]
@@ -194,5 +209,6 @@ def _builds(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
 
 _Check = Callable[[Mapping[str, Any], str], Iterator[Fault]]
 _CHECKS: tuple[_Check, ...] = (
-    _target, _applications, _models, _gpu_pool, _auto, _keda, _histories, _names, _registry, _builds, aws_faults,
+    _target, _applications, _models, _gpu_pool, _shared, _auto, _keda, _histories, _names, _registry, _builds,
+    aws_faults,
 )  # fmt: skip

@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from planner.settings._arguments import argument_faults
 from planner.settings._base import ImageRef, Name, SecretRef, Settings
+from planner.settings.hardware import Hardware
 from planner.settings.serving import Gateway
 from planner.settings.traffic import Traffic
 from planner.settings.weights import Adapter, Hub, Weights
@@ -39,37 +40,6 @@ class ModelReplicas(Settings):
     def _ordered(self) -> ModelReplicas:
         if self.min > self.max:
             raise ValueError(f"min is {self.min} and max is {self.max}; min must not exceed max")
-        return self
-
-
-class Hardware(Settings):
-    """Hardware of one replica."""
-
-    instance_type: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")]
-    """Instance type of the catalogue, e.g. g6.xlarge."""
-    gpus: Annotated[int, Field(ge=1, le=16)] = 1
-    """GPUs of one replica, all on one node; every one of them is used, so that none is paid for and idle."""
-    pipeline_parallel: Annotated[int, Field(ge=1, le=16)] = 1
-    """Stages that the layers are divided into, for models whose heads do not divide by ``gpus`` and for GPUs that talk
-    over PCIe; the tensor-parallel degree is ``gpus`` over this."""
-    fallbacks: Annotated[tuple[str, ...], Field(strict=False)] = ()
-    """Instance types that may stand in where ``instance_type`` cannot be had. Budgets count the dearest of all."""
-
-    @property
-    def instance_types(self) -> tuple[str, ...]:
-        """The type, then those that may stand in for it."""
-        return (self.instance_type, *self.fallbacks)
-
-    @property
-    def tensor_parallel(self) -> int:
-        """GPUs that share every layer of a stage."""
-        return self.gpus // self.pipeline_parallel
-
-    @model_validator(mode="after")
-    def _stages_divide(self) -> Hardware:
-        if self.gpus % self.pipeline_parallel:
-            stages = self.pipeline_parallel
-            raise ValueError(f"{self.gpus} GPUs do not divide into {stages} stages; pipeline_parallel must divide gpus")
         return self
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -9,7 +10,7 @@ from ._model import Container, KubeObject, Pod, Stack
 from ._node import Node, UnknownAt
 from ._quantity import quantity
 
-__all__ = ["GPU_RESOURCES", "Demand", "Part", "demand_of", "gpus_of_container"]
+__all__ = ["GPU_RESOURCES", "Demand", "Part", "demand_of", "devices_of_container", "gpu_resources", "gpus_of_container"]
 
 # Extended resources that stand for one accelerator each.
 GPU_RESOURCES = (
@@ -21,6 +22,12 @@ GPU_RESOURCES = (
     "aws.amazon.com/neuron",
     "google.com/tpu",
 )
+# A time slice shows no number of slices, so it counts as the whole card that it may be the only one on.
+_TIME_SLICE = "nvidia.com/gpu.shared"
+# MIG slices by their number of compute slices: the fewest of them that any card gives when it gives no others.
+# https://docs.nvidia.com/datacenter/tesla/mig-user-guide/supported-mig-profiles.html
+_MIG = re.compile(r"nvidia\.com/mig-(\d)g\.")
+_SLICES_PER_CARD = {"1": 4, "2": 2, "3": 2, "4": 1, "7": 1}
 _KEDA_DEFAULT_MAXIMUM = 100  # https://keda.sh/docs/latest/reference/scaledobject-spec/#maxreplicacount
 
 
@@ -141,9 +148,27 @@ def _of_pod(pod: Pod, amount: Callable[[Container], float]) -> float:
 
 
 def gpus_of_container(container: Container) -> float:
-    """Accelerators in a container's limits (requests must equal them)."""
+    """Accelerators in a container's limits (requests must equal them); of a part the share of a card that it takes."""
     resources = container.node.get("resources")
-    return sum(_amount(resources, resource) for resource in GPU_RESOURCES)
+    return sum(_amount(resources, name) * _share_of(name) for name in gpu_resources(container))
+
+
+def devices_of_container(container: Container) -> float:
+    """What its program sees as GPUs: whole cards and parts alike."""
+    resources = container.node.get("resources")
+    return sum(_amount(resources, name) for name in gpu_resources(container))
+
+
+def gpu_resources(container: Container) -> tuple[str, ...]:
+    """Names of the extended resources that stand for accelerators or parts of them, as far as the container asks."""
+    resources = container.node.get("resources")
+    asked = {name for kind in ("limits", "requests") for name, _ in resources.get(kind).items()}
+    return tuple(sorted(name for name in asked if name in GPU_RESOURCES or name == _TIME_SLICE or _MIG.match(name)))
+
+
+def _share_of(resource: str) -> float:
+    slices = _MIG.match(resource)
+    return 1 / _SLICES_PER_CARD.get(slices[1], 1) if slices else 1.0
 
 
 def _memory(container: Container) -> float:

@@ -9,7 +9,7 @@ from ._model import Container, KubeObject, Stack
 from ._pools import pools
 from ._quantity import quantity
 from ._rule import Context, Rule, Violation, each_container
-from ._scale import GPU_RESOURCES, demand_of, gpus_of_container
+from ._scale import demand_of, devices_of_container, gpu_resources
 from ._serving import vllm_servers
 
 __all__ = ["RULES"]
@@ -27,7 +27,7 @@ def _parallel(container: Container, context: Context) -> Iterable[Violation]:
     # Engines on this node count; without that number all of them are here.
     found += [flag for names in _DATA_PARALLEL if (flag := container.flag(*names)) is not None][:1]
     wanted = math.prod(float(flag.value) if (flag.value or "").isdecimal() else math.nan for flag in found)
-    gpus = gpus_of_container(container)
+    gpus = devices_of_container(container)
     path = found[0].path if found else container.node.get("resources", "limits").path
     if not gpus and wanted > 1:
         yield Violation(path=path, message=f"{wanted:g} GPUs are used in parallel, but none is requested")
@@ -38,7 +38,7 @@ def _parallel(container: Container, context: Context) -> Iterable[Violation]:
 
 
 def _requests_equal_limits(container: Container, context: Context) -> Iterable[Violation]:
-    for resource in GPU_RESOURCES:
+    for resource in gpu_resources(container):
         limit = container.node.get("resources", "limits", resource)
         request = container.node.get("resources", "requests", resource)
         if request.exists and quantity(request) != quantity(limit):

@@ -31,6 +31,14 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "existing claim": {"weights": {"claim": {"name": "models"}, "path": "qwen"}},
     "image": {"weights": {"image": IMAGE}},
     "adapters": {"weights": {"download": "init"}, "adapters": ADAPTER, "application": {"model": "chat/support"}},
+    "MIG slice": {
+        "hardware": {"instance_type": "p4d.24xlarge", "gpus": 1, "sharing": {"mig": "7g.40gb"}},
+        "weights": {"image": IMAGE},
+    },
+    "time slice": {
+        "hardware": {"instance_type": "p4d.24xlarge", "gpus": 1, "sharing": {"time_slices": 2}},
+        "weights": {"image": IMAGE}, "context_tokens": 4096,
+    },
     "pod monitor!": {"stack": {"observability": {"scrape": {"by": "pod-monitor"}}}},
 }
 
