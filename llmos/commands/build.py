@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from llmos import builds
+from llmos.images.signing import sign
 from llmos.session import add_stack_arguments
 from llmos.stacks import load_stack
 
@@ -21,6 +22,9 @@ def run(args: argparse.Namespace) -> int:
     if stack.plan.target == "local":
         builds.name_registry(install=install)
     preview, _ = builds.synth_preview(stack)
-    for name, image in sorted(builds.build_images(stack, preview, install=install).items()):
+    built = builds.build_images(stack, preview, install=install)
+    if stack.settings.builds.signing_key:
+        sign([image.ref for image in built.values()], key=stack.settings.builds.signing_key)
+    for name, image in sorted(built.items()):
         print(f"{name} {image.ref}")
     return 0

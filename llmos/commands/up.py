@@ -9,8 +9,9 @@ from llmos import builds
 from llmos.console import duration, note, step
 from llmos.engines.base import EngineResult
 from llmos.git import deployed_commit
+from llmos.images.signing import sign
 from llmos.judging import judge, refuse_mandatory
-from llmos.release.running import note_source
+from llmos.release.running import built_references, note_source
 from llmos.session import (
     Session,
     add_replace_argument,
@@ -54,6 +55,8 @@ def run(args: argparse.Namespace) -> int:
     else:
         result = _kubectl(session, timeout_seconds=timeout)
         note_source(session, commit)
+    if stack.settings.builds.signing_key:
+        sign(built_references(session), key=stack.settings.builds.signing_key)
     changed = [action for action in result.actions if action.action != "same"]
     if changed:
         note(f"{len(changed)} of {len(result.actions)} objects changed in {duration(result.duration_seconds)}")

@@ -14,7 +14,7 @@ from llmos.kube import Kube, KubeObject
 from llmos.session import Session
 from planner.faults import EnvironmentFault, Fault, UserFault
 
-__all__ = ["Running", "fingerprint", "note_source", "read_running"]
+__all__ = ["Running", "built_references", "fingerprint", "note_source", "read_running"]
 
 _SOURCE = "llmagentos.dev/source"
 """Annotation of the ApplySet: the commit that was deployed, and a fingerprint of what that was."""
@@ -65,6 +65,13 @@ def note_source(session: Session, commit: str) -> None:
         "annotate", "configmap", applyset.parent_name, "-n", plan.namespace.name, f"{_SOURCE}={value}", "--overwrite",
         f"--field-manager={FIELD_MANAGER}",
     )
+
+
+def built_references(session: Session) -> list[str]:
+    """References of the images that the stack builds, as the cluster has them."""
+    images, _, _ = _live(session, _deployments(session))
+    plan = session.stack.plan
+    return sorted({images[app.name] for app in plan.applications if plan.image(app.image).build and app.name in images})
 
 
 def read_running(session: Session) -> Running:

@@ -82,6 +82,10 @@ class Builds(Settings):
     provenance: Literal["none", "min", "max"] = "none"
     """Attach how the image was built (SLSA provenance); max adds build arguments and the Dockerfile. It holds the time
     of the build, so equal builds differ then."""
+    signing_key: Annotated[str, Field(pattern=r"^[A-Za-z0-9/.][A-Za-z0-9_./:@?=&-]*$", max_length=500)] | None = None
+    """Private key that cosign signs pushed images with, as cosign names it: a file, env://NAME, or a key service
+    (awskms://, gcpkms://, azurekms://, hashivault://, k8s://). The key itself never stands in a stack file; a file's
+    password stands in COSIGN_PASSWORD. None by default: images of dev need no signature."""
     timestamps: Literal["fixed", "commit", "build"] = "fixed"
     """Times in the image. fixed: 2024-01-01, so that equal content gives an equal digest anywhere. commit: when the
     build folder was last committed, or SOURCE_DATE_EPOCH where that is set. build: when it was built."""

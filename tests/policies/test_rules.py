@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -53,3 +55,19 @@ def test_every_rule_has_cases(rule_id: str) -> None:
     assert any(case[0] == rule_id for case in FAIL)
     if rule_id not in _NEVER_UNKNOWN:
         assert any(case[0] == rule_id for case in UNKNOWN_AT)
+
+
+def test_a_signature_that_cosign_itself_made_is_verified_without_asking_anybody() -> None:
+    """``cosign sign --key cosign.key --tlog-upload=false`` of cosign 2.6.0, as a registry keeps it."""
+    made = json.loads((Path(__file__).parent / "cosign_signature.json").read_text(encoding="utf-8"))
+    image = f"registry.example.com/team/app@{made['digest']}"
+    stated = {"signatures": [{"payload": made["payload"], "signature": made["signature"]}]}
+    path = "spec.template.spec.containers[0].image"
+    one = {name: document for name, document in edited(("Deployment/app", path, image)).items()
+           if name in ("Deployment/app", "llm-stack")}  # fmt: skip
+    one["llm-stack"]["properties"]["release"] = stated
+    own = one["Deployment/app"]["spec"]["template"]["spec"]
+    own["containers"], own["initContainers"] = own["containers"][:1], []
+    assert ask("image-signature", one, {"public_keys": [made["public_key"]]}).clean
+    stated["signatures"][0]["signature"] = made["signature"].replace("MEUC", "MEUD", 1)
+    assert not ask("image-signature", one, {"public_keys": [made["public_key"]]}).clean
