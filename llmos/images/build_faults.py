@@ -56,6 +56,11 @@ KNOWN = (
         fix="correct `builds.tls`: the authority of the daemon's certificate, and a client certificate that it accepts",
     ),
     KnownFailure(
+        pattern=r"context deadline exceeded|waiting for connection",
+        fix="what listens at that address does not answer as a buildkitd: correct `builds.address`, or add "
+        "`builds.tls` where the daemon wants it",
+    ),
+    KnownFailure(
         pattern=r"failed to list workers|error reading server preface|code = Unavailable|connection error: desc",
         fix="start the buildkitd, or correct `builds.address`; `docker buildx ls` shows what answers",
     ),

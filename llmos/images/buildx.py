@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
 import socket
+import ssl
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +30,7 @@ OWN_NAME = "llmagentos"
 
 _WHERE = "image builder"
 _CONNECT_SECONDS = 5
+_REFUSAL_SECONDS = 1
 # Booting a container pulls its image first; a remote daemon that does not answer is given up by buildx after 20 s.
 _BOOT_SECONDS = 180
 
@@ -130,7 +133,10 @@ def register(options: BuildOptions) -> None:
 
 
 def require_reachable(options: BuildOptions) -> None:
-    """Raise when the certificates of a remote builder are not there, or nothing listens at its address."""
+    """Raise when the certificates of a remote builder are not there or not accepted, or nothing listens at its address.
+
+    buildx itself would say "deadline exceeded" after 20 s to all of these.
+    """
     missing = [f"{role}: {path}" for role, path in options.tls.items() if not path.is_file()]
     if missing:
         what = f"there is no file for tls.{', tls.'.join(missing)}"
@@ -139,13 +145,31 @@ def require_reachable(options: BuildOptions) -> None:
     parts = urlsplit(options.address)
     try:
         if parts.scheme == "tcp":
-            socket.create_connection((parts.hostname, parts.port), timeout=_CONNECT_SECONDS).close()
+            with socket.create_connection((parts.hostname, parts.port), timeout=_CONNECT_SECONDS) as connection:
+                if options.tls:
+                    _shake_hands(connection, options.tls, host=parts.hostname or "")
         elif parts.scheme == "unix" and not Path(parts.path).is_socket():
             raise FileNotFoundError("there is no such socket")
+    except ssl.SSLError as error:
+        what = f"the buildkitd at {options.address} and this side do not trust each other: {error.reason or error}"
+        fix = "correct `builds.tls`: the authority of the daemon's certificate, and a client certificate it accepts"
+        raise EnvironmentFault(Fault(what=what, where=_WHERE, fix=fix)) from error
     except OSError as error:
         what = f"no buildkitd answers at {options.address}: {error.strerror or error}"
         fix = "start it, correct `builds.address`, or leave `builds` out to build on this machine"
         raise EnvironmentFault(Fault(what=what, where=_WHERE, fix=fix)) from error
+
+
+def _shake_hands(connection: socket.socket, tls: Mapping[str, Path], *, host: str) -> None:
+    context = ssl.create_default_context(cafile=tls["ca"])
+    context.set_alpn_protocols(["h2"])
+    if "cert" in tls:
+        context.load_cert_chain(tls["cert"], tls["key"])
+    with context.wrap_socket(connection, server_hostname=host) as secured:
+        # With TLS 1.3 the daemon's refusal comes after the handshake, as the first thing that is read.
+        secured.settimeout(_REFUSAL_SECONDS)
+        with contextlib.suppress(TimeoutError):
+            secured.recv(1)
 
 
 def _client(why: str) -> tuple[str | Path, ...]:

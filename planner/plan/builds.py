@@ -8,8 +8,9 @@ from planner.settings import StackSettings
 
 __all__ = ["FIXED_EPOCH", "BuildsPlan", "plan_builds"]
 
-FIXED_EPOCH = 1_704_067_200
-"""2024-01-01 in UTC, in seconds since 1970. Not 0: archives such as Python wheels cannot hold times before 1980."""
+FIXED_EPOCH = 315_532_801
+"""1980-01-01T00:00:01 in UTC, in seconds since 1970, as Cloud Native Buildpacks take it: BuildKit moves only times that
+are later, so it has to be early, and archives such as Python wheels cannot hold times before 1980."""
 
 _SBOM_SCANNER = "docker.io/docker/buildkit-syft-scanner:stable-1"
 

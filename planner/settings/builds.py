@@ -87,7 +87,7 @@ class Builds(Settings):
     (awskms://, gcpkms://, azurekms://, hashivault://, k8s://). The key itself never stands in a stack file; a file's
     password stands in COSIGN_PASSWORD. None by default: images of dev need no signature."""
     timestamps: Literal["fixed", "commit", "build"] = "fixed"
-    """Times in the image. fixed: 2024-01-01, so that equal content gives an equal digest anywhere. commit: when the
+    """Times in the image. fixed: 1980-01-01, so that equal content gives an equal digest anywhere. commit: when the
     build folder was last committed, or SOURCE_DATE_EPOCH where that is set. build: when it was built."""
 
     @model_validator(mode="after")

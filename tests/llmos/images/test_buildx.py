@@ -92,7 +92,10 @@ def test_options_say_what_the_providers_inputs_say(tmp_path: Path) -> None:
 # Finding a builder
 
 
-def test_a_remote_builder_is_registered_in_our_own_folder(program, listening: str, tmp_path: Path) -> None:
+def test_a_remote_builder_is_registered_in_our_own_folder(
+    program, listening: str, tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.setattr(buildx, "_shake_hands", lambda *_, **__: None)
     made = program({"buildx inspect": (0, "", "")})
     (tmp_path / "ca.pem").touch()
     options = BuildOptions(builder="remote", name="team", address=listening, tls={"ca": tmp_path / "ca.pem"})
@@ -155,6 +158,7 @@ def test_a_container_on_an_engine_of_our_own_is_asked_there(program, monkeypatch
         ("ERROR: Error response from daemon: pulling image moby/buildkit: no such host", "builder: engine"),
         ("ERROR: failed to list workers: Unavailable: connection error: desc = refused", "builds.address"),
         ("ERROR: remote error: tls: bad certificate", "builds.tls"),
+        ("#1 ERROR: context deadline exceeded", "does not answer as a buildkitd"),
         ("something that nobody has seen", "docker buildx inspect --bootstrap team"),
     ],
 )
