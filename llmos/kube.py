@@ -5,17 +5,35 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from llmos.process import run
 from planner.faults import EnvironmentFault, Fault
 
-__all__ = ["Kube", "KubeObject", "as_list", "identity"]
+__all__ = ["Guard", "Kube", "KubeObject", "as_list", "identity"]
 
 KubeObject = dict[str, Any]
+
+
+class Guard(Protocol):
+    """What may forbid any further work on a cluster: a lock that can be lost.
+
+    Attributes:
+        lost: ends a kubectl that is running, as soon as it is set.
+    """
+
+    lost: threading.Event
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """Variables for every kubectl under this guard."""
+
+    def check(self) -> None:
+        """Raise when no further work is allowed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,11 +44,13 @@ class Kube:
         kubectl: the program.
         kubeconfig: the file that describes the cluster; None for kubectl's usual places.
         context: context in that file; None for its current one.
+        guard: asked before and after every kubectl; None where everything is allowed.
     """
 
     kubectl: Path | str = "kubectl"
     kubeconfig: Path | None = None
     context: str | None = None
+    guard: Guard | None = None
 
     def command(self, *arguments: str) -> list[str]:
         """The command line of kubectl for this cluster."""
@@ -49,12 +69,22 @@ class Kube:
         timeout_seconds: float = 60,
         env: Mapping[str, str] | None = None,
     ) -> subprocess.CompletedProcess[str]:
-        """Run kubectl. Raises ``EnvironmentFault`` when it fails, with what it said."""
-        return run(
-            self.command(*arguments), stdin=stdin, check=check, timeout_seconds=timeout_seconds,
-            env={**os.environ, **(env or {})}, where=f"cluster {self.context or self.kubeconfig or ''}".strip(),
-            fix="see the message above; `python3 -m llmos doctor` tells what can be reached",
-        )
+        """Run kubectl. Raises ``EnvironmentFault`` when it fails, with what it said, or when the guard forbids it."""
+        allowed = self.guard.environment if self.guard else {}
+        if self.guard:
+            self.guard.check()
+        try:
+            return run(
+                self.command(*arguments), stdin=stdin, check=check, timeout_seconds=timeout_seconds,
+                env={**os.environ, **allowed, **(env or {})},
+                where=f"cluster {self.context or self.kubeconfig or ''}".strip(),
+                fix="see the message above; `python3 -m llmos doctor` tells what can be reached",
+                stop=self.guard.lost if self.guard else None,
+            )
+        finally:
+            # A kubectl that was ended half-way must not pass for one that failed by itself.
+            if self.guard:
+                self.guard.check()
 
     def version(self) -> str:
         """Version of the API server, e.g. ``v1.34.1``; the cheapest question that proves it answers.

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
+import threading
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from planner.faults import EnvironmentFault, Fault
 
 __all__ = ["run"]
+
+# How long a program goes on after it is told to stop.
+_STOP_SECONDS = 0.2
 
 
 def run(
@@ -21,6 +28,7 @@ def run(
     cwd: Path | None = None,
     timeout_seconds: float | None = None,
     check: bool = True,
+    stop: threading.Event | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Run a program to its end and return what it printed.
 
@@ -33,6 +41,7 @@ def run(
         cwd: working directory; this process's by default.
         timeout_seconds: limit; none by default because builds take minutes.
         check: raise when the exit status is not 0.
+        stop: ends the program as soon as it is set; what it printed until then is returned.
 
     Raises:
         EnvironmentFault: the program is missing, ran out of time, or (with ``check``) failed; quotes its last lines.
@@ -40,9 +49,9 @@ def run(
     words = [str(word) for word in command]
     where = where or words[0]
     try:
-        done = subprocess.run(
-            words, input=stdin if stdin is not None else "", env=dict(env) if env is not None else None, cwd=cwd,
-            timeout=timeout_seconds, capture_output=True, text=True, encoding="utf-8", errors="replace", check=False,
+        done = _run(
+            words, input=stdin or "", env=dict(env) if env is not None else None, cwd=cwd, timeout=timeout_seconds,
+            stop=stop,
         )
     except FileNotFoundError as error:
         raise EnvironmentFault(Fault(what=f"`{words[0]}` was not found", where=where, fix=fix)) from error
@@ -54,3 +63,28 @@ def run(
         what = f"`{' '.join(words[:3])}` failed with exit code {done.returncode}:\n    {said}"
         raise EnvironmentFault(Fault(what=what, where=where, fix=fix))
     return done
+
+
+def _run(
+    words: Sequence[str], *, input: str, timeout: float | None, stop: threading.Event | None, **options: Any
+) -> subprocess.CompletedProcess[str]:
+    text = {"text": True, "encoding": "utf-8", "errors": "replace"}
+    if stop is None:
+        return subprocess.run(words, input=input, timeout=timeout, capture_output=True, check=False, **text, **options)
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    deadline, given = time.monotonic() + (timeout or math.inf), input
+    with subprocess.Popen(words, **pipes, **text, **options) as process:
+        while True:
+            try:
+                out, err = process.communicate(given, timeout=_STOP_SECONDS)
+                return subprocess.CompletedProcess(words, process.returncode, out, err)
+            except subprocess.TimeoutExpired:
+                given = None  # it has been handed over by the first call
+                if stop.is_set():
+                    process.kill()
+                elif time.monotonic() > deadline:
+                    process.kill()
+                    raise
+            except BaseException:
+                process.kill()
+                raise

@@ -121,6 +121,7 @@ def open_session(
         allow_replace=(*stack.plan.allow_replace, *_allowed(args)),
         # The program lifts the engine's own protection of what this run may replace.
         env={"LLMOS_ALLOW_REPLACE": " ".join(_allowed(args))} if _allowed(args) else {},
+        command=f"{args.command} --stack {stack.name}",
     )
     return Session(
         stack=stack, engine=engine, run=run, kube=kube, cluster=cluster, simulated=simulated, install=install

@@ -22,6 +22,10 @@ def run(args: argparse.Namespace) -> int:
     confirm(args, session.stack, question=f"Destroy stack {session.stack.name}?")
     if session.stack.plan.aws:
         return _aws.destroy(session)
+    if session.kube and session.engine.name == "kubectl":
+        from llmos.engines import lock
+
+        lock.refuse_if_held(session.kube, stack=session.stack.name, namespace=session.run.namespace)
     trial.remove(session.stack.name)
     if session.kube is None:
         print(f"stack {session.stack.name}: the embedded cluster is not running, so nothing of it is deployed")

@@ -74,9 +74,12 @@ def _timeout_seconds(session: Session) -> float:
 
 
 def _kubectl(session: Session, *, timeout_seconds: float) -> EngineResult:
-    from llmos.engines import kubectl
+    from llmos.engines import apply, lock
 
     stack = session.stack
+    if session.kube:
+        # Refused here, before minutes of building; the lock itself is taken where the cluster is first written to.
+        lock.refuse_if_held(session.kube, stack=stack.name, namespace=session.run.namespace)
     if any(image.build for image in stack.plan.images) and stack.plan.target == "local":
         builds.name_registry(install=session.install)
     preview, _ = builds.synth_preview(stack)
@@ -84,7 +87,7 @@ def _kubectl(session: Session, *, timeout_seconds: float) -> EngineResult:
     program = builds.synth_built(stack, images)
     refuse_mandatory(judge(program, environment=session.run.environment, preview=False))
     with step("deploying"):
-        return kubectl.up(session.run, program, timeout_seconds=timeout_seconds)
+        return apply.up(session.run, program, timeout_seconds=timeout_seconds)
 
 
 def _pulumi(session: Session, *, commit: str) -> EngineResult:

@@ -2,21 +2,49 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from llmos.kube import Kube, KubeObject, as_list
+from llmos.kube import Kube, KubeObject, as_list, identity
 from planner.faults import EnvironmentFault, Fault, UserFault
 
-__all__ = ["FIELD_MANAGER", "MEMBER_LABEL", "ApplySet"]
+__all__ = ["FIELD_MANAGER", "MEMBER_LABEL", "ApplySet", "State", "delete_objects", "raise_refusal"]
 
 FIELD_MANAGER = "llmagentos"
 MEMBER_LABEL = "applyset.kubernetes.io/part-of"
-_ID_LABEL = "applyset.kubernetes.io/id"
 _KINDS_ANNOTATION = "applyset.kubernetes.io/contains-group-kinds"
+# What of ours no namespace takes along when somebody deletes it by hand, the set's parent included.
+_CLUSTER_KINDS = ("NodePool.karpenter.sh", "KWOKNodeClass.karpenter.kwok.sh", "EC2NodeClass.karpenter.k8s.aws")
 _CONFLICT = re.compile(r'conflicts? with "(?P<owner>[^"]+)"')
+
+
+@dataclass(frozen=True, kw_only=True)
+class State:
+    """A set as it is in the cluster.
+
+    Attributes:
+        listed: kinds that its parent lists, as ``Deployment.apps``; none before the first apply.
+        members: the objects that carry its label.
+    """
+
+    listed: frozenset[str]
+    members: tuple[KubeObject, ...]
+
+    def strays(self, objects: Iterable[KubeObject]) -> list[KubeObject]:
+        """Members that are not among the objects and that kubectl would not prune, because their kind is not listed."""
+        kept = {identity(item) for item in objects}
+        return [item for item in self.members if identity(item) not in kept and _group_kind(item) not in self.listed]
+
+    def is_settled(self, objects: Iterable[KubeObject]) -> bool:
+        """Whether the last apply came to its end: the parent lists exactly the kinds of the objects, and each is a
+        member."""
+        wanted = [item for item in objects if item["kind"] != "Namespace"]
+        members = {identity(item) for item in self.members}
+        return {identity(item) for item in wanted} <= members and self.listed == {_group_kind(item) for item in wanted}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,17 +64,34 @@ class ApplySet:
         found = self.kube.get("configmap", self.parent_name, "-n", self.namespace)
         return found[0] if found else None
 
-    def members(self) -> list[KubeObject]:
-        """All objects that carry the set's label, of the kinds that its parent lists."""
+    @property
+    def id(self) -> str:
+        """Value of the members' label. It follows from the parent's name (KEP-3659), so that members are found even
+        when somebody deleted the parent."""
+        digest = hashlib.sha256(f"{self.parent_name}.{self.namespace}.ConfigMap.".encode()).digest()
+        return f"applyset-{base64.urlsafe_b64encode(digest).decode().rstrip('=')}-v1"
+
+    def members(self) -> tuple[KubeObject, ...]:
+        """All objects that carry the set's label; see :meth:`state`."""
+        return self.state().members
+
+    def state(self) -> State:
+        """What the set has now. Members are looked for among the kinds that its parent lists; where the parent is gone,
+        because somebody deleted the namespace by hand, among those that a stack can have outside namespaces."""
         parent = self.parent()
-        if parent is None:
+        noted = parent["metadata"].get("annotations", {}).get(_KINDS_ANNOTATION, "") if parent else ""
+        listed = frozenset(filter(None, noted.split(",")))
+        return State(listed=listed, members=tuple(self._labelled(sorted(listed if parent else _CLUSTER_KINDS))))
+
+    def _labelled(self, kinds: Sequence[str]) -> list[KubeObject]:
+        where = ("-n", self.namespace, "-l", f"{MEMBER_LABEL}={self.id}")
+        if not kinds:
             return []
-        kinds = parent["metadata"].get("annotations", {}).get(_KINDS_ANNOTATION, "")
-        label = f"{MEMBER_LABEL}={parent['metadata']['labels'][_ID_LABEL]}"
-        found: list[KubeObject] = []
-        for kind in filter(None, kinds.split(",")):
-            found += self.kube.get(kind, "-n", self.namespace, "-l", label)
-        return found
+        done = self.kube.run("get", ",".join(kinds), *where, "-o", "json", check=False)
+        if done.returncode == 0:
+            return json.loads(done.stdout)["items"]
+        # One kind that the cluster does not know fails the question about all of them.
+        return [item for kind in kinds for item in self.kube.get(kind, *where)]
 
     def apply(self, objects: Sequence[KubeObject]) -> None:
         """Create and update the objects, and prune members that are not among them.
@@ -73,6 +118,28 @@ class ApplySet:
             raise_refusal(done.stderr)
         found = json.loads(done.stdout)
         return found["items"] if found.get("kind") == "List" else [found]
+
+
+def delete_objects(kube: Kube, items: Iterable[KubeObject], *, wait_seconds: int = 180) -> None:
+    """Delete the objects and wait until they are gone; those that are gone already are none of its business."""
+    listed = [
+        {
+            "apiVersion": item["apiVersion"], "kind": item["kind"],
+            "metadata": {key: item["metadata"][key] for key in ("name", "namespace") if key in item["metadata"]},
+        }
+        for item in items
+    ]  # fmt: skip
+    if listed:
+        kube.run(
+            "delete", "--ignore-not-found", "--wait=true", f"--timeout={wait_seconds}s", "-f", "-",
+            stdin=as_list(listed), timeout_seconds=wait_seconds + 20,
+        )
+
+
+def _group_kind(item: KubeObject) -> str:
+    """As an ApplySet's parent lists it: ``Deployment.apps``, ``Secret``."""
+    group = item["apiVersion"].rpartition("/")[0]
+    return f"{item['kind']}.{group}" if group else item["kind"]
 
 
 def raise_refusal(stderr: str) -> None:

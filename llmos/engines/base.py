@@ -32,6 +32,7 @@ class EngineRun:
         context: the context in that file; None takes its current context.
         kubectl: the kubectl program; None takes the one on PATH.
         offline: reach no cluster and ask for no credentials; only ``preview`` can do that.
+        command: what the user called, for others who find the stack held by it, e.g. ``up --stack dev``.
         env: variables the program is run with, on top of this process's own.
         allow_replace: objects that may be deleted and created again, e.g. ``Deployment/chat``.
         progress: called with one line for each thing worth knowing while the engine works.
@@ -45,6 +46,7 @@ class EngineRun:
     context: str | None = None
     kubectl: Path | None = None
     offline: bool = False
+    command: str = ""
     env: Mapping[str, str] = field(default_factory=dict)
     allow_replace: tuple[str, ...] = ()
     progress: Progress = note

@@ -1,24 +1,21 @@
-"""The kubectl engine: synthesised objects, applied by the server, for machines where the Pulumi CLI cannot be had.
+"""What the kubectl engine would do: synthesised objects, compared with what the server has.
 
 Actions are read off the server's own dry run; nothing but that classification is ours.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Mapping, Sequence
 
-from llmos.checks.admission import pods_of
-from llmos.engines.applyset import FIELD_MANAGER, ApplySet, raise_refusal
-from llmos.engines.base import ENGINE_LABEL, Action, EngineAction, EngineResult, EngineRun
-from llmos.engines.rollout import wait_available
-from llmos.engines.shapes import comparable, has_unknown, in_namespace, keep_ignored, masked, stand_in
-from llmos.kube import Kube, KubeObject, as_list, identity
+from llmos.engines.applyset import ApplySet
+from llmos.engines.base import ENGINE_LABEL, Action, EngineAction, EngineRun
+from llmos.engines.shapes import comparable, going, has_unknown, in_namespace, keep_ignored, masked, stand_in
+from llmos.kube import Kube, KubeObject, identity
 from llmos.objects import ignored_paths, kubernetes_objects, type_of
 from llmos.synth import Program
 from planner.faults import Fault, UserFault
 
-__all__ = ["NAME", "differences", "kube_of", "owner_fault", "preview", "up"]
+__all__ = ["NAME", "differences", "kube_of", "namespace_of", "owner_fault", "preview", "wanted_objects"]
 
 NAME = "kubectl"
 
@@ -38,44 +35,17 @@ def preview(run: EngineRun, program: Program) -> tuple[EngineAction, ...]:
         EnvironmentFault: the server cannot be reached or refuses an object.
     """
     kube = kube_of(run)
-    namespace = _namespace(kube, run)
+    namespace = namespace_of(kube, run)
     objects = kubernetes_objects(program, engine=NAME)
     live = kube.live(objects)
-    wanted = _wanted(objects, live, program)
+    wanted = wanted_objects(objects, live, program)
     actions = _classify(run, kube, wanted, live, namespace_exists=namespace is not None)
     types = type_of(program)
     found = [_action(item_id, action, types.get(item_id, "")) for item_id, action in actions.items()]
-    members = ApplySet(kube=kube, stack=run.stack, namespace=run.namespace).members() if namespace else []
-    gone = {identity(member): member for member in members if identity(member) not in actions}
+    members = ApplySet(kube=kube, stack=run.stack, namespace=run.namespace).members()
+    gone = {identity(member): member for member in members if identity(member) not in actions and not going(member)}
     found += [_action(key, "delete", _type_token(member)) for key, member in gone.items()]
     return tuple(sorted(found, key=lambda action: (action.kind, action.namespace, action.name)))
-
-
-def up(run: EngineRun, program: Program, *, timeout_seconds: float) -> EngineResult:
-    """Apply the program, prune what it no longer has, and wait until its Deployments are available.
-
-    Args:
-        run: stack and cluster.
-        program: synthesised with real digests.
-        timeout_seconds: longest wait for the Deployments.
-
-    Raises:
-        As ``preview``; and ``EnvironmentFault`` with the reason of every Deployment that does not come up.
-    """
-    started = time.monotonic()
-    kube, objects = kube_of(run), kubernetes_objects(program, engine=NAME)
-    actions = preview(run, program)
-    if any(action.action != "same" for action in actions):
-        live = kube.live(objects)
-        wanted = _wanted(objects, live, program)
-        _apply_namespace(kube, [item for item in wanted if item["kind"] == "Namespace"])
-        _admit_pods(kube, wanted)
-        members = [item for item in wanted if item["kind"] != "Namespace"]
-        ApplySet(kube=kube, stack=run.stack, namespace=run.namespace).apply(members)
-    wait_available(
-        kube, namespace=run.namespace, stack=run.stack, progress=run.progress, timeout_seconds=timeout_seconds
-    )
-    return EngineResult(actions=actions, outputs=program.outputs, duration_seconds=time.monotonic() - started)
 
 
 def differences(
@@ -84,8 +54,8 @@ def differences(
     """(live, wanted) of every object that differs, as the server would store it; values of Secrets are masked."""
     kube, objects = kube_of(run), kubernetes_objects(program, engine=NAME)
     live = kube.live(objects)
-    wanted = _wanted(objects, live, program)
-    exists = _namespace(kube, run) is not None
+    wanted = wanted_objects(objects, live, program)
+    exists = namespace_of(kube, run) is not None
     stored = _dry_run(run, kube, wanted, namespace_exists=exists)
     members = ApplySet(kube=kube, stack=run.stack, namespace=run.namespace).members() if exists else []
     before = {**live, **{identity(member): member for member in members}}
@@ -108,14 +78,20 @@ def owner_fault(namespace: KubeObject, run: EngineRun) -> Fault | None:
     )
 
 
-def _wanted(
+def wanted_objects(
     objects: Iterable[KubeObject], live: Mapping[tuple[str, str, str], KubeObject], program: Program
 ) -> list[KubeObject]:
+    """The objects as they are to be applied: what the program leaves to others has its live value."""
     ignored = ignored_paths(program)
     return [keep_ignored(item, live, ignored.get(identity(item), ())) for item in objects]
 
 
-def _namespace(kube: Kube, run: EngineRun) -> KubeObject | None:
+def namespace_of(kube: Kube, run: EngineRun) -> KubeObject | None:
+    """The stack's namespace, or None.
+
+    Raises:
+        UserFault: it belongs to the other engine.
+    """
     found = kube.get("namespace", run.namespace)
     fault = owner_fault(found[0], run) if found else None
     if fault:
@@ -137,7 +113,7 @@ def _classify(
     actions: dict[tuple[str, str, str], Action] = {}
     for item in wanted:
         key = identity(item)
-        if key not in live:
+        if key not in live or going(live[key]):
             actions[key] = "create"
         elif key in unknown or comparable(stored[key]) != comparable(live[key]):
             actions[key] = "update"
@@ -159,28 +135,6 @@ def _dry_run(
     moved = applyset.dry_run([in_namespace(item, "default") for item in asked if item["kind"] != "Namespace"])
     stored = [in_namespace(item, run.namespace) for item in moved]
     return {**spaces, **{identity(item): item for item in stored}}
-
-
-def _apply_namespace(kube: Kube, namespaces: Sequence[KubeObject]) -> None:
-    """The namespace is applied outside the ApplySet: pruned with it, everything inside would go too."""
-    if namespaces:
-        done = kube.run(
-            "apply", "--server-side", f"--field-manager={FIELD_MANAGER}", "-f", "-", stdin=as_list(namespaces),
-            check=False,
-        )
-        if done.returncode != 0:
-            raise_refusal(done.stderr)
-
-
-def _admit_pods(kube: Kube, objects: Iterable[KubeObject]) -> None:
-    """Ask the server to admit one pod of every template: Pod Security only warns about a Deployment, and its pods
-    would then be refused one by one without anything failing."""
-    pods = [pod for number, item in enumerate(objects) for pod in pods_of(item, number)]
-    if pods:
-        done = kube.run("create", "--dry-run=server", "-f", "-", stdin=as_list(pods), check=False)
-        # A quota that the running pods have used up is no fault of the template.
-        if done.returncode != 0 and "exceeded quota" not in done.stderr:
-            raise_refusal(done.stderr)
 
 
 def _action(key: tuple[str, str, str], action: Action, type_token: str) -> EngineAction:

@@ -10,7 +10,7 @@ from llmos.engines.applyset import MEMBER_LABEL
 from llmos.kube import KubeObject, identity
 from llmos.synth import UNKNOWN
 
-__all__ = ["comparable", "has_unknown", "in_namespace", "keep_ignored", "masked", "stand_in"]
+__all__ = ["comparable", "going", "has_unknown", "in_namespace", "keep_ignored", "masked", "stand_in"]
 
 # Written by the server, not by us; they differ between a live object and a dry run without meaning a change.
 _SERVER_FIELDS = ("managedFields", "resourceVersion", "generation", "uid", "creationTimestamp")
@@ -43,6 +43,11 @@ def comparable(item: KubeObject) -> KubeObject:
     metadata = {key: value for key, value in item["metadata"].items() if key not in _SERVER_FIELDS}
     metadata["labels"] = {k: v for k, v in metadata.get("labels", {}).items() if k != MEMBER_LABEL}
     return {**{k: v for k, v in item.items() if k != "status"}, "metadata": metadata}
+
+
+def going(item: KubeObject) -> bool:
+    """Whether the object is marked for deletion and only waits for a finalizer."""
+    return "deletionTimestamp" in item["metadata"]
 
 
 def has_unknown(value: Any) -> bool:

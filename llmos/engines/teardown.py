@@ -1,16 +1,18 @@
-"""Taking a stack of the kubectl engine away, in an order that leaves nothing behind."""
+"""Taking a stack of the kubectl engine away, in an order that leaves nothing behind and can be taken up again."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from llmos.engines.applyset import ApplySet
-from llmos.engines.base import ENGINE_LABEL, EngineRun
-from llmos.engines.kubectl import NAME, kube_of, owner_fault
+from llmos.engines.applyset import ApplySet, delete_objects
+from llmos.engines.base import ENGINE_LABEL, EngineRun, Progress
+from llmos.engines.kubectl import NAME, kube_of, namespace_of
+from llmos.engines.lock import Held, hold, refuse_if_held
+from llmos.engines.shapes import going
 from llmos.kube import Kube, KubeObject, as_list
-from planner.faults import UserFault
+from planner.faults import EnvironmentFault, Fault
 
-__all__ = ["destroy"]
+__all__ = ["await_deleted", "await_namespace_gone", "destroy"]
 
 # Controllers that work on the others' behalf go first, or they would recreate; node pools after the pods on their
 # nodes, so that Karpenter drains and removes the nodes; fences last.
@@ -19,11 +21,12 @@ _PHASES = (
     ("NodePool",),
     ("KWOKNodeClass", "EC2NodeClass"),
 )
-_WAIT = "--timeout=180s"
+_WAIT_SECONDS = 180
+_WAIT = f"--timeout={_WAIT_SECONDS}s"
 
 
 def destroy(run: EngineRun) -> list[str]:
-    """Delete everything of the stack and wait until it is gone.
+    """Delete everything of the stack and wait until it is gone. Killed anywhere, it can be called again.
 
     Outside dev the namespace and the weight caches stay, as they would under Pulumi's ``protect``.
 
@@ -32,52 +35,99 @@ def destroy(run: EngineRun) -> list[str]:
 
     Raises:
         UserFault: the namespace belongs to the other engine.
-        EnvironmentFault: the cluster does not answer, or something does not go away in three minutes.
+        EnvironmentFault: another run holds the stack, the cluster does not answer, or something does not go away in
+            three minutes.
     """
     kube = kube_of(run)
-    namespaces = kube.get("namespace", run.namespace)
-    if not namespaces:
+    await_namespace_gone(kube, run)
+    namespace = namespace_of(kube, run)
+    if namespace is None:
+        # Objects outside namespaces outlive one that was deleted by hand.
+        delete_objects(kube, ApplySet(kube=kube, stack=run.stack, namespace=run.namespace).members())
         return []
-    fault = owner_fault(namespaces[0], run)
-    if fault:
-        raise UserFault(fault)
+    with hold(
+        kube, stack=run.stack, namespace=run.namespace, command=run.command, progress=run.progress
+    ) as held:
+        left = _delete_members(held.kube, run)
+        return left + _delete_namespace(held, namespace, durable=run.environment != "dev")
+
+
+def await_namespace_gone(kube: Kube, run: EngineRun) -> None:
+    """Wait for a namespace that is being deleted, e.g. by a `destroy` that was killed while it waited.
+
+    Raises:
+        EnvironmentFault: that `destroy` still works, or the namespace does not go away in three minutes.
+    """
+    namespace = namespace_of(kube, run)
+    if namespace is None or not going(namespace):
+        return
+    refuse_if_held(kube, stack=run.stack, namespace=run.namespace)
+    run.progress(f"namespace {run.namespace} is being deleted: waiting until it is gone")
+    _await_gone(kube, [namespace])
+
+
+def await_deleted(kube: Kube, objects: Iterable[KubeObject], progress: Progress) -> None:
+    """Wait for those of the objects that are marked for deletion.
+
+    Raises:
+        EnvironmentFault: one does not go away in three minutes; names the finalizers it waits for.
+    """
+    marked = [item for item in objects if going(item)]
+    if marked:
+        names = ", ".join(f"{item['kind']} {item['metadata']['name']}" for item in marked)
+        progress(f"being deleted: waiting until it is gone: {names}")
+        _await_gone(kube, marked)
+
+
+def _await_gone(kube: Kube, objects: Iterable[KubeObject]) -> None:
+    for item in objects:
+        done = kube.run(
+            "wait", "--for=delete", _WAIT, "-f", "-", stdin=as_list([item]), check=False,
+            timeout_seconds=_WAIT_SECONDS + 20,
+        )
+        if done.returncode != 0 and "NotFound" not in done.stderr:
+            raise EnvironmentFault(_stays(item))
+
+
+def _stays(item: KubeObject) -> Fault:
+    metadata = item["metadata"]
+    finalizers = ", ".join([*metadata.get("finalizers", []), *item.get("spec", {}).get("finalizers", [])])
+    return Fault(
+        what=f"it is being deleted since {metadata['deletionTimestamp']} and does not go away"
+        + (f"; it waits for {finalizers}" if finalizers else ""),
+        where=f"{item['kind']} {metadata['name']}",
+        fix="start the controller that the finalizer belongs to, or see what is left in it, and repeat",
+    )
+
+
+def _delete_members(kube: Kube, run: EngineRun) -> list[str]:
     durable = run.environment != "dev"
     applyset = ApplySet(kube=kube, stack=run.stack, namespace=run.namespace)
     members = applyset.members()
     kept = [item for item in members if durable and item["kind"] == "PersistentVolumeClaim"]
-    going = [item for item in members if item not in kept]
+    going_ones = [item for item in members if item not in kept]
     for phase in _PHASES:
-        _delete(kube, [item for item in going if item["kind"] in phase])
+        delete_objects(kube, [item for item in going_ones if item["kind"] in phase])
         if "Deployment" in phase:
             label = f"app.kubernetes.io/instance={run.stack}"
-            kube.run("wait", "--for=delete", "pod", "-n", run.namespace, "-l", label, _WAIT, timeout_seconds=200)
-    _delete(kube, [item for item in going if not any(item["kind"] in phase for phase in _PHASES)])
+            kube.run(
+                "wait", "--for=delete", "pod", "-n", run.namespace, "-l", label, _WAIT,
+                timeout_seconds=_WAIT_SECONDS + 20,
+            )
+    delete_objects(kube, [item for item in going_ones if not any(item["kind"] in phase for phase in _PHASES)])
     if not kept:
         kube.run("delete", "configmap", applyset.parent_name, "-n", run.namespace, "--ignore-not-found")
-    left = [f"PersistentVolumeClaim {item['metadata']['name']} (holds weights)" for item in kept]
-    return left + _delete_namespace(kube, namespaces[0], durable=durable)
+    return [f"PersistentVolumeClaim {item['metadata']['name']} (holds weights)" for item in kept]
 
 
-def _delete(kube: Kube, items: Iterable[KubeObject]) -> None:
-    listed = [
-        {"apiVersion": i["apiVersion"], "kind": i["kind"], "metadata": _named(i)} for i in items
-    ]
-    if listed:
-        kube.run(
-            "delete", "--ignore-not-found", "--wait=true", _WAIT, "-f", "-", stdin=as_list(listed), timeout_seconds=200
-        )
-
-
-def _named(item: KubeObject) -> dict[str, str]:
-    return {key: item["metadata"][key] for key in ("name", "namespace") if key in item["metadata"]}
-
-
-def _delete_namespace(kube: Kube, namespace: KubeObject, *, durable: bool) -> list[str]:
-    """Only a namespace that this engine created goes, and only in dev."""
+def _delete_namespace(held: Held, namespace: KubeObject, *, durable: bool) -> list[str]:
+    """Only a namespace that this engine created goes, and only in dev; the lock goes with it."""
     name, labels = namespace["metadata"]["name"], namespace["metadata"].get("labels", {})
     if labels.get(ENGINE_LABEL) != NAME:
         return [f"namespace {name} (it was there before the stack)"]
     if durable:
         return [f"namespace {name} (kept outside dev; `kubectl delete namespace {name}` removes it)"]
-    kube.run("delete", "namespace", name, "--wait=true", _WAIT, timeout_seconds=200)
+    held.kube.run("delete", "namespace", name, "--wait=false")
+    held.abandon()
+    _await_gone(held.kube, [{**namespace, "metadata": {**namespace["metadata"], "deletionTimestamp": "just now"}}])
     return []

@@ -1,0 +1,120 @@
+"""``up`` on the kubectl engine: under the stack's lock, in an order in which a run killed anywhere can be repeated.
+
+What a run leaves is always found again: the namespace carries the engine's name from its creation, kubectl lists an
+ApplySet's kinds in its parent before it writes the first object of them, and every object is labelled as it is written.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Sequence
+
+from llmos.checks.admission import pods_of
+from llmos.engines.applyset import FIELD_MANAGER, ApplySet, delete_objects, raise_refusal
+from llmos.engines.base import ENGINE_LABEL, EngineResult, EngineRun
+from llmos.engines.kubectl import NAME, kube_of, namespace_of, preview, wanted_objects
+from llmos.engines.lock import hold
+from llmos.engines.rollout import wait_available
+from llmos.engines.teardown import await_deleted, await_namespace_gone
+from llmos.kube import Kube, KubeObject, as_list
+from llmos.objects import kubernetes_objects
+from llmos.synth import Program
+from planner.faults import Fault, UserFault
+
+__all__ = ["up"]
+
+
+def up(run: EngineRun, program: Program, *, timeout_seconds: float) -> EngineResult:
+    """Apply the program, prune what it no longer has, and wait until its Deployments are available.
+
+    Args:
+        run: stack and cluster.
+        program: synthesised with real digests.
+        timeout_seconds: longest wait for the Deployments.
+
+    Raises:
+        As ``kubectl.preview``; and ``EnvironmentFault`` when another run holds the stack or takes it away, and with the
+        reason of every Deployment that does not come up.
+    """
+    started = time.monotonic()
+    kube, objects = kube_of(run), kubernetes_objects(program, engine=NAME)
+    await_namespace_gone(kube, run)
+    actions = None
+    if namespace_of(kube, run) is None:
+        # The lock lives in the namespace. Everything is asked of the server before the first thing is created.
+        actions = preview(run, program)
+        _create_namespace(kube, run, objects)
+    with hold(
+        kube, stack=run.stack, namespace=run.namespace, command=run.command, progress=run.progress
+    ) as held:
+        actions = actions or preview(run, program)
+        applyset = ApplySet(kube=held.kube, stack=run.stack, namespace=run.namespace)
+        state = applyset.state()
+        if any(action.action != "same" for action in actions) or not state.is_settled(objects):
+            # First, because afterwards the parent exists and nothing would look for them any more.
+            delete_objects(held.kube, state.strays(objects))
+            _apply(held.kube, run, program, applyset)
+        wait_available(
+            held.kube, namespace=run.namespace, stack=run.stack, progress=run.progress, timeout_seconds=timeout_seconds
+        )
+    return EngineResult(actions=actions, outputs=program.outputs, duration_seconds=time.monotonic() - started)
+
+
+def _apply(kube: Kube, run: EngineRun, program: Program, applyset: ApplySet) -> None:
+    objects = kubernetes_objects(program, engine=NAME)
+    # An object that a killed `destroy` has marked for deletion would take everything written to it along.
+    await_deleted(kube, [item for item in kube.live(objects).values() if item["kind"] != "Namespace"], run.progress)
+    wanted = wanted_objects(objects, kube.live(objects), program)
+    _apply_namespace(kube, [item for item in wanted if item["kind"] == "Namespace"])
+    _admit_pods(kube, wanted)
+    applyset.apply([item for item in wanted if item["kind"] != "Namespace"])
+
+
+def _create_namespace(kube: Kube, run: EngineRun, objects: Iterable[KubeObject]) -> None:
+    """Create the bare namespace with its owner's mark; its labels come with the first apply, under the lock.
+
+    Raises:
+        UserFault: the stack does not create its namespace, and nobody else has.
+    """
+    if not any(item["kind"] == "Namespace" for item in objects):
+        raise UserFault(
+            Fault(
+                what="the namespace does not exist, and the stack file says that it is not the stack's to create",
+                where=f"namespace {run.namespace}",
+                fix=f"`kubectl create namespace {run.namespace}`, or `namespace: {{create: true}}` in the stack file",
+            )
+        )
+    bare = {
+        "apiVersion": "v1", "kind": "Namespace",
+        "metadata": {"name": run.namespace, "labels": {ENGINE_LABEL: NAME}},
+    }  # fmt: skip
+    done = kube.run(
+        "create", f"--field-manager={FIELD_MANAGER}", "-f", "-", stdin=json.dumps(bare), check=False
+    )
+    if done.returncode != 0 and "(AlreadyExists)" not in done.stderr:
+        raise_refusal(done.stderr)
+    # Somebody else may have been faster; then it must be ours to use.
+    namespace_of(kube, run)
+
+
+def _apply_namespace(kube: Kube, namespaces: Sequence[KubeObject]) -> None:
+    """The namespace is applied outside the ApplySet: pruned with it, everything inside would go too."""
+    if namespaces:
+        done = kube.run(
+            "apply", "--server-side", f"--field-manager={FIELD_MANAGER}", "-f", "-", stdin=as_list(namespaces),
+            check=False,
+        )
+        if done.returncode != 0:
+            raise_refusal(done.stderr)
+
+
+def _admit_pods(kube: Kube, objects: Iterable[KubeObject]) -> None:
+    """Ask the server to admit one pod of every template: Pod Security only warns about a Deployment, and its pods
+    would then be refused one by one without anything failing."""
+    pods = [pod for number, item in enumerate(objects) for pod in pods_of(item, number)]
+    if pods:
+        done = kube.run("create", "--dry-run=server", "-f", "-", stdin=as_list(pods), check=False)
+        # A quota that the running pods have used up is no fault of the template.
+        if done.returncode != 0 and "exceeded quota" not in done.stderr:
+            raise_refusal(done.stderr)
