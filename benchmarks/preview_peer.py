@@ -1,7 +1,7 @@
 """The dev stack by hand: plain Pulumi, one call for each resource, nothing decided and nothing shared.
 
 What ``benchmarks.preview`` compares our program with. A test holds its objects equal to ours; after a change of the
-dev stack that is meant: ``python3 -m llmos test -- tests/test_preview_benchmark.py --update-golden``.
+dev stack that is meant: ``python3 -m llmos test -- tests/components --update-golden``.
 """
 
 # ruff: noqa: E501

@@ -1,4 +1,4 @@
-"""The dev stack written by hand, which ``benchmarks.preview`` compares with, has the objects that the dev stack has now."""
+"""The dev stack by hand, which `benchmarks.preview` compares with, has the objects that the dev stack has now."""
 
 from __future__ import annotations
 
