@@ -13,8 +13,11 @@ def main() -> int:
             file=sys.stderr,
         )
         return 2
-    from llmos.failures import reported
+    from llmos.console import show_what_can_be_shown
+    from llmos.failures import end_on_terminate, reported
 
+    show_what_can_be_shown(sys.stdout, sys.stderr)
+    end_on_terminate()
     arguments = sys.argv[1:]
     with reported(debug="--debug" in arguments) as outcome:
         from llmos import bootstrap

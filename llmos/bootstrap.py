@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from llmos.console import step
+from llmos.files import write_whole
 from llmos.packages import ensure
 from llmos.paths import PROJECT_ROOT
 from planner.faults import EnvironmentFault, Fault
@@ -25,7 +27,7 @@ def venv_python(venv: Path = VENV, *, platform: str = sys.platform) -> Path:
     return venv / ("Scripts/python.exe" if platform == "win32" else "bin/python")
 
 
-def enter(arguments: Sequence[str], *, install: bool) -> None:
+def enter(arguments: Sequence[str], *, install: bool, platform: str = sys.platform) -> None:
     """Return at once inside ``venv/``; otherwise make it from ``requirements.txt`` and go on inside it.
 
     Raises:
@@ -38,8 +40,11 @@ def enter(arguments: Sequence[str], *, install: bool) -> None:
         _create(install=install)
     command = [str(venv_python()), "-m", "llmos", *arguments]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(_python_path())}
-    if sys.platform == "win32":
-        # Windows has no exec: a child that replaced this process would leave the terminal to the shell.
+    if platform == "win32":
+        # Windows has no exec: a child that replaced this process would leave the terminal to the shell. Ctrl-C reaches
+        # both, and the child is the one to answer it. Its files and pipes are UTF-8, as everywhere else.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        environment.setdefault("PYTHONUTF8", "1")
         raise SystemExit(subprocess.run(command, env=environment, check=False).returncode)
     sys.stdout.flush()
     sys.stderr.flush()
@@ -72,7 +77,7 @@ def ensure_requirements(name: str, *, install: bool, venv: Path = VENV) -> None:
                 fix="check that pip reaches its package index (proxy, PIP_INDEX_URL, certificates) and repeat",
             )
         )
-    mark.write_text(wanted, encoding="utf-8")
+    write_whole(mark, wanted)
 
 
 def _create(*, install: bool) -> None:
@@ -80,7 +85,8 @@ def _create(*, install: bool) -> None:
         raise EnvironmentFault(
             Fault(
                 what="the virtual environment is missing, and --no-install was given", where="venv",
-                fix="run python3 -m venv venv && venv/bin/pip install -r requirements.txt",
+                fix=f"run {sys.executable} -m venv venv && {venv_python(Path('venv'))} -m pip install "
+                "-r requirements.txt",
             )
         )
     try:

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TextIO
 
-__all__ = ["duration", "note", "step", "warn"]
+__all__ = ["duration", "note", "show_what_can_be_shown", "step", "warn"]
 
 # On a terminal the elapsed time ticks in place; in a log a line now and then says that the work goes on.
 _TICK_SECONDS, _LOG_SECONDS = 1.0, 30.0
+_TICK_COLUMNS = 20
 # Steps under way, outermost first; only the innermost shows its time.
 _running: list[threading.Event] = []
+
+
+def show_what_can_be_shown(*streams: TextIO) -> None:
+    """Let streams whose encoding is not UTF-8 (a pipe on Windows, an old locale) print ``?`` for what it lacks, where
+    Python would end with an error."""
+    for stream in streams:
+        encoding = (getattr(stream, "encoding", None) or "").lower().replace("-", "")
+        if encoding != "utf8" and isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def note(text: str) -> None:
@@ -53,7 +65,8 @@ def _tick(started: float, done: threading.Event) -> None:
         text = f"  {duration(time.monotonic() - started)}"
         print(f"\r{text}", end="", file=sys.stderr, flush=True) if terminal else note(f"{text} elapsed")
     if terminal:
-        print("\r\033[K", end="", file=sys.stderr, flush=True)
+        # Blanks, because not every terminal of Windows knows the escape sequence.
+        print(f"\r{' ' * _TICK_COLUMNS}\r", end="", file=sys.stderr, flush=True)
 
 
 def duration(seconds: float) -> str:

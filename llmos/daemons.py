@@ -20,6 +20,7 @@ from pathlib import Path
 
 import psutil
 
+from llmos.files import write_whole
 from planner.faults import EnvironmentFault, Fault
 
 __all__ = ["Daemon", "locked", "pid_identity", "wait_until"]
@@ -86,7 +87,7 @@ class Daemon:
                 raise EnvironmentFault(Fault(what=what, where=self.name, fix=f"install {self.name}")) from error
             _children[process.pid] = process
             record = {"pid": process.pid, "identity": pid_identity(process.pid), "command": words}
-            self._record.write_text(json.dumps(record), encoding="utf-8")
+            write_whole(self._record, json.dumps(record))
             return True
 
     def wait_ready(self, ready: Callable[[], bool], *, timeout_seconds: float = 60) -> None:
@@ -135,13 +136,13 @@ class Daemon:
         return record if valid else None
 
 
-def pid_identity(pid: int) -> str | None:
+def pid_identity(pid: int, *, platform: str = sys.platform) -> str | None:
     """What tells this process from any other that ever had its number; None when it is gone or a zombie."""
     child = _children.get(pid)
     if child is not None and child.poll() is not None:
         del _children[pid]
         return None
-    if sys.platform == "linux":
+    if platform == "linux":
         # psutil adds the boot time, which moves when the clock is set; the kernel's own count of ticks does not.
         try:
             stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
@@ -179,13 +180,13 @@ def _terminate(pid: int, *, gone: Callable[[], bool], grace_seconds: float) -> N
 
 
 @contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
+def locked(path: Path, *, platform: str = sys.platform) -> Iterator[None]:
     """Let only one command at a time do what is inside; the lock goes away with the process that holds it.
 
     Raises:
         EnvironmentFault: on Windows, which has no such locks.
     """
-    if sys.platform == "win32":
+    if platform == "win32":
         fix = "run it inside WSL 2, or use `target: kubernetes`"
         raise EnvironmentFault(Fault(what="background processes are not supported on Windows", where="llmos", fix=fix))
     import fcntl

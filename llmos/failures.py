@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import FrameType
 
 from planner.faults import LlmosError
 
-__all__ = ["Outcome", "reported"]
+__all__ = ["Outcome", "end_on_terminate", "reported"]
 
 _INTERRUPTED = 130
 
@@ -20,6 +22,16 @@ class Outcome:
     """Exit code of the command."""
 
     exit_code: int = 0
+
+
+def end_on_terminate() -> None:
+    """Let SIGTERM, by which pipelines and containers end a job, end a command as Ctrl-C does: what it started is ended
+    and the stack's lock is given back."""
+    signal.signal(signal.SIGTERM, _interrupt)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
 
 
 @contextmanager

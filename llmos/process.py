@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import shutil
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -12,7 +14,7 @@ from typing import Any
 
 from planner.faults import EnvironmentFault, Fault
 
-__all__ = ["run"]
+__all__ = ["program", "run"]
 
 # How long a program goes on after it is told to stop.
 _STOP_SECONDS = 0.2
@@ -48,6 +50,7 @@ def run(
     """
     words = [str(word) for word in command]
     where = where or words[0]
+    words[0] = program(words[0])
     try:
         done = _run(
             words, input=stdin or "", env=dict(env) if env is not None else None, cwd=cwd, timeout=timeout_seconds,
@@ -63,6 +66,12 @@ def run(
         what = f"`{' '.join(words[:3])}` failed with exit code {done.returncode}:\n    {said}"
         raise EnvironmentFault(Fault(what=what, where=where, fix=fix))
     return done
+
+
+def program(name: str, *, platform: str = sys.platform) -> str:
+    """What to start for a program's name. Windows itself looks for ``name.exe`` only; installers also bring
+    ``name.cmd``."""
+    return shutil.which(name) or name if platform == "win32" else name
 
 
 def _run(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import yaml
 
+from llmos.files import write_whole
 from llmos.kube import KubeObject
 from llmos.objects import apply_rank
 from llmos.synth import UNKNOWN
@@ -73,7 +74,7 @@ def write_files(files: Mapping[str, str], folder: Path, *, stack: str) -> list[s
         (folder / name).unlink()
     mark = f"# Rendered by llmos from stack {stack}; the next rendering overwrites or removes this file.\n"
     for name, text in files.items():
-        (folder / name).write_text(mark + text, encoding="utf-8", newline="\n")
+        write_whole(folder / name, mark + text)
     return stale
 
 

@@ -207,9 +207,14 @@ def _local(*, start: bool, install: bool) -> Kube | None:
     return Kube(kubectl=info.kubectl, kubeconfig=info.kubeconfig, context=info.context)
 
 
+def _one_kubeconfig(variable: str) -> Path | None:
+    """The file that KUBECONFIG names; None where it names several, which only kubectl itself can merge."""
+    files = [part for part in variable.split(os.pathsep) if part]
+    return Path(files[0]) if len(files) == 1 else None
+
+
 def _context(stack: Stack) -> Kube:
-    kubeconfig = os.environ.get("KUBECONFIG")
-    kube = Kube(kubeconfig=Path(kubeconfig) if kubeconfig else None, context=stack.plan.context)
+    kube = Kube(kubeconfig=_one_kubeconfig(os.environ.get("KUBECONFIG", "")), context=stack.plan.context)
     try:
         kube.version()
     except EnvironmentFault as error:

@@ -31,7 +31,7 @@ _NOT_CONTENT = {"__pycache__", ".git", ".venv", ".pytest_cache", ".ruff_cache"}
 STACK_FOLDER = "LLMOS_STACK_FOLDER"
 
 
-def cache_dir() -> Path:
+def cache_dir(*, platform: str = sys.platform) -> Path:
     """The user's cache folder of this program; it may not exist yet.
 
     ``LLMOS_CACHE_DIR`` overrides it; otherwise the platform's convention: ``XDG_CACHE_HOME`` or ``~/.cache`` on Linux,
@@ -40,9 +40,9 @@ def cache_dir() -> Path:
     override = os.environ.get("LLMOS_CACHE_DIR")
     if override:
         return Path(override)
-    if sys.platform == "darwin":
+    if platform == "darwin":
         return Path.home() / "Library" / "Caches" / "llmos"
-    if sys.platform == "win32":
+    if platform == "win32":
         return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "llmos"
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "llmos"
 
@@ -89,7 +89,9 @@ def commit_epochs(folders: Iterable[str], *, project: Path) -> dict[str, int]:
 def _last_commit(folder: str, project: Path) -> int | None:
     command = ["git", "-C", str(project), "log", "-1", "--format=%ct", "--", folder]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+        done = subprocess.run(
+            command, capture_output=True, text=True, encoding="utf-8", stdin=subprocess.DEVNULL, check=False
+        )
     except FileNotFoundError:
         return None
     said = done.stdout.strip()

@@ -7,8 +7,11 @@ import shutil
 import tarfile
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Sequence
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from llmos.cluster.versions import ETCD, KUBE_APISERVER, Program
 from llmos.paths import cache_dir
@@ -41,7 +44,7 @@ def fetch(programs: Sequence[Program], *, kwokctl: Path, progress: Callable[[str
         progress(f"downloading {program.name} {program.version} ...")
         try:
             _install(program, address)
-        except (OSError, urllib.error.URLError, tarfile.TarError, LlmosError) as error:
+        except (OSError, urllib.error.URLError, tarfile.TarError, zipfile.BadZipFile, LlmosError) as error:
             reason = str(getattr(error, "reason", None) or error).splitlines()[0]
             progress(f"official downloads cannot be had here ({reason}): building from Go modules instead")
             break
@@ -94,10 +97,26 @@ def _download(location: str, to: Path) -> None:
 
 
 def _extract(archive: Path, *, member: str, to: Path) -> None:
+    """Take one file out of an archive: a tar for Linux, a zip for macOS in the case of etcd."""
+    with (_from_zip if zipfile.is_zipfile(archive) else _from_tar)(archive, member) as content, to.open("wb") as file:
+        shutil.copyfileobj(content, file)
+
+
+@contextmanager
+def _from_tar(archive: Path, member: str) -> Iterator[IO[bytes]]:
     with tarfile.open(archive) as tar:
         entry = next((entry for entry in tar if entry.isfile() and entry.name.rsplit("/", 1)[-1] == member), None)
         content = tar.extractfile(entry) if entry else None
         if content is None:
             raise OSError(f"{archive.name} holds no {member}")
-        with to.open("wb") as file:
-            shutil.copyfileobj(content, file)
+        yield content
+
+
+@contextmanager
+def _from_zip(archive: Path, member: str) -> Iterator[IO[bytes]]:
+    with zipfile.ZipFile(archive) as found:
+        name = next((name for name in found.namelist() if name.rsplit("/", 1)[-1] == member), None)
+        if name is None:
+            raise OSError(f"{archive.name} holds no {member}")
+        with found.open(name) as content:
+            yield content

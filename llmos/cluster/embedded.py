@@ -218,10 +218,10 @@ def _where(name: str) -> str:
     return f"embedded cluster `{name}`"
 
 
-def _require_supported(name: str) -> None:
+def _require_supported(name: str, *, platform: str = sys.platform) -> None:
     if not _NAME.fullmatch(name):
         what = f"`{name}` is not a cluster name: up to 40 lower-case letters, digits and hyphens"
         raise UserFault(Fault(what=what, where="cluster name", fix="choose another name, e.g. `llmos`"))
-    if sys.platform == "win32":
+    if platform == "win32":
         fix = "run it inside WSL 2, or use `--kind`, or `target: kubernetes` with a cluster you have"
         raise EnvironmentFault(Fault(what="it does not run on Windows", where=_where(name), fix=fix))

@@ -9,6 +9,7 @@ from llmos.cluster.binaries import Binaries
 from llmos.cluster.control_plane import Ports
 from llmos.cluster.instance_types import to_json
 from llmos.daemons import Daemon
+from llmos.files import write_whole
 from planner.catalogue import load
 
 __all__ = ["ensure_running"]
@@ -33,7 +34,7 @@ def ensure_running(folder: Path, *, binaries: Binaries, ports: Ports) -> bool:
     if types.is_file() and types.read_text(encoding="utf-8") != wanted:
         # It reads the file only when it starts.
         daemon.stop(grace_seconds=5)
-    types.write_text(wanted, encoding="utf-8")
+    write_whole(types, wanted)
     link = folder / "bin" / "karpenter"
     if not daemon.running():
         link.unlink(missing_ok=True)

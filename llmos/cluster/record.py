@@ -11,6 +11,7 @@ from llmos.cluster.binaries import Binaries
 from llmos.cluster.control_plane import Ports
 from llmos.cluster.locks import exclusive
 from llmos.cluster.ports import choose
+from llmos.files import write_whole
 from llmos.paths import cache_dir
 
 __all__ = ["Record", "cluster_folder"]
@@ -55,9 +56,7 @@ class Record:
     def write(self, name: str) -> None:
         path = _path(name)
         path.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
-        temporary = path.with_suffix(".new")
-        temporary.write_text(json.dumps(asdict(self), indent=1, default=str) + "\n", encoding="utf-8")
-        temporary.replace(path)
+        write_whole(path, json.dumps(asdict(self), indent=1, default=str) + "\n")
 
 
 def _path(name: str) -> Path:

@@ -94,8 +94,11 @@ def _embedded() -> list[tuple[str, str]]:
     from llmos.cluster.versions import PROGRAMS
 
     rows = [(f"  {item.name}", str(find(item) or f"missing; `up` provides {item.version}")) for item in PROGRAMS]
-    status = embedded.status(name=local_cluster())
-    return [("cluster programs", "of the embedded cluster:"), *rows, ("cluster", str(status).splitlines()[0])]
+    try:
+        status = str(embedded.status(name=local_cluster())).splitlines()[0]
+    except LlmosError as error:
+        return [("cluster", f"{error.faults[0]}")]
+    return [("cluster programs", "of the embedded cluster:"), *rows, ("cluster", status)]
 
 
 def _context(args: argparse.Namespace) -> list[tuple[str, str]]:

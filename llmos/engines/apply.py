@@ -16,7 +16,8 @@ from llmos.engines.base import ENGINE_LABEL, EngineResult, EngineRun
 from llmos.engines.kubectl import NAME, kube_of, namespace_of, preview, wanted_objects
 from llmos.engines.lock import hold
 from llmos.engines.rollout import wait_available
-from llmos.engines.teardown import await_deleted, await_namespace_gone
+from llmos.engines.shapes import going
+from llmos.engines.teardown import await_deleted, settled_namespace
 from llmos.kube import Kube, KubeObject, as_list
 from llmos.objects import kubernetes_objects
 from llmos.synth import Program
@@ -39,9 +40,8 @@ def up(run: EngineRun, program: Program, *, timeout_seconds: float) -> EngineRes
     """
     started = time.monotonic()
     kube, objects = kube_of(run), kubernetes_objects(program, engine=NAME)
-    await_namespace_gone(kube, run)
     actions = None
-    if namespace_of(kube, run) is None:
+    if settled_namespace(kube, run) is None:
         # The lock lives in the namespace. Everything is asked of the server before the first thing is created.
         actions = preview(run, program)
         _create_namespace(kube, run, objects)
@@ -63,9 +63,12 @@ def up(run: EngineRun, program: Program, *, timeout_seconds: float) -> EngineRes
 
 def _apply(kube: Kube, run: EngineRun, program: Program, applyset: ApplySet) -> None:
     objects = kubernetes_objects(program, engine=NAME)
-    # An object that a killed `destroy` has marked for deletion would take everything written to it along.
-    await_deleted(kube, [item for item in kube.live(objects).values() if item["kind"] != "Namespace"], run.progress)
-    wanted = wanted_objects(objects, kube.live(objects), program)
+    live = kube.live(objects)
+    if any(going(item) for item in live.values()):
+        # What a killed `destroy` has marked for deletion would take everything that is written to it along.
+        await_deleted(kube, live.values(), run.progress)
+        live = kube.live(objects)
+    wanted = wanted_objects(objects, live, program)
     _apply_namespace(kube, [item for item in wanted if item["kind"] == "Namespace"])
     _admit_pods(kube, wanted)
     applyset.apply([item for item in wanted if item["kind"] != "Namespace"])

@@ -18,6 +18,7 @@ from pathlib import Path
 import yaml
 
 from llmos.engines.base import EngineRun
+from llmos.files import write_whole
 from llmos.paths import PROJECT_ROOT, cache_dir
 from planner.faults import Fault, UserFault
 
@@ -53,7 +54,7 @@ class PulumiWorkspace:
     def remember_cluster(self, uid: str) -> None:
         """Note which cluster the state is about."""
         if uid and not self.backend:
-            self._cluster_file.write_text(uid, encoding="utf-8")
+            write_whole(self._cluster_file, uid)
 
     @property
     def _cluster_file(self) -> Path:
@@ -88,7 +89,7 @@ def prepare(run: EngineRun) -> PulumiWorkspace:
         moved["backend"] = {"url": local_state}
         env |= _passphrase(home)
     text = yaml.safe_dump(moved, sort_keys=False, allow_unicode=True)
-    (folder / "Pulumi.yaml").write_text(text, encoding="utf-8")
+    write_whole(folder / "Pulumi.yaml", text)
     shutil.copyfile(run.stack_file, folder / f"Pulumi.{run.stack}.yaml")
     return PulumiWorkspace(
         folder=folder, env=env | dict(run.env), backend=backend, local_state=local_state,
@@ -137,8 +138,7 @@ def _passphrase(home: Path) -> dict[str, str]:
         return {}
     file = home / "passphrase"
     if not file.exists():
-        file.touch(mode=0o600)
-        file.write_text(secrets.token_urlsafe(32), encoding="utf-8")
+        write_whole(file, secrets.token_urlsafe(32), mode=0o600)
     return {"PULUMI_CONFIG_PASSPHRASE_FILE": str(file)}
 
 

@@ -12,7 +12,7 @@ from llmos.engines.shapes import going
 from llmos.kube import Kube, KubeObject, as_list
 from planner.faults import EnvironmentFault, Fault
 
-__all__ = ["await_deleted", "await_namespace_gone", "destroy"]
+__all__ = ["await_deleted", "destroy", "settled_namespace"]
 
 # Controllers that work on the others' behalf go first, or they would recreate; node pools after the pods on their
 # nodes, so that Karpenter drains and removes the nodes; fences last.
@@ -39,8 +39,7 @@ def destroy(run: EngineRun) -> list[str]:
             three minutes.
     """
     kube = kube_of(run)
-    await_namespace_gone(kube, run)
-    namespace = namespace_of(kube, run)
+    namespace = settled_namespace(kube, run)
     if namespace is None:
         # Objects outside namespaces outlive one that was deleted by hand.
         delete_objects(kube, ApplySet(kube=kube, stack=run.stack, namespace=run.namespace).members())
@@ -52,18 +51,21 @@ def destroy(run: EngineRun) -> list[str]:
         return left + _delete_namespace(held, namespace, durable=run.environment != "dev")
 
 
-def await_namespace_gone(kube: Kube, run: EngineRun) -> None:
-    """Wait for a namespace that is being deleted, e.g. by a `destroy` that was killed while it waited.
+def settled_namespace(kube: Kube, run: EngineRun) -> KubeObject | None:
+    """The stack's namespace, or None. One that is being deleted, e.g. by a `destroy` that was killed while it waited,
+    is waited for.
 
     Raises:
+        UserFault: it belongs to the other engine.
         EnvironmentFault: that `destroy` still works, or the namespace does not go away in three minutes.
     """
     namespace = namespace_of(kube, run)
     if namespace is None or not going(namespace):
-        return
+        return namespace
     refuse_if_held(kube, stack=run.stack, namespace=run.namespace)
     run.progress(f"namespace {run.namespace} is being deleted: waiting until it is gone")
     _await_gone(kube, [namespace])
+    return None
 
 
 def await_deleted(kube: Kube, objects: Iterable[KubeObject], progress: Progress) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from llmos import packages
 from llmos.console import note, step
+from llmos.files import write_whole
 from llmos.images.debian_root import debian_root
 from llmos.images.engine import Engine
 from llmos.images.registry_client import Registry
@@ -137,4 +138,4 @@ def _record(reference: str) -> Path:
 def _write(reference: str, base: BaseImage) -> None:
     path = _record(reference)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(vars(base)), encoding="utf-8")
+    write_whole(path, json.dumps(vars(base)))

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from llmos.files import write_whole
 from llmos.images.context import context_key
 from llmos.images.options import BuildOptions
 from llmos.paths import cache_dir
@@ -17,7 +18,13 @@ from planner.faults import Fault, UserFault
 __all__ = ["BuildRecord", "Recipe"]
 
 _BASE_LINE = re.compile(r"^\s*ARG\s+BASE_IMAGE=[\"']?([^\s\"']+)", re.MULTILINE | re.IGNORECASE)
-_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+# By the names that Linux, macOS and Windows have for them.
+_ARCHITECTURES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
+
+
+def image_platform(machine: str) -> str:
+    """The platform of images that run on a machine as they are, by the name that ``platform.machine()`` has for it."""
+    return f"linux/{_ARCHITECTURES.get(machine.lower(), machine.lower())}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +58,7 @@ class Recipe:
     def base(self) -> str | None:
         """The base image to provide: the default of ``ARG BASE_IMAGE``; none for a caller's own, for other processors,
         or for a builder outside the engine, which may not reach the local registry."""
-        here = f"linux/{_ARCHITECTURES.get(platform.machine(), platform.machine())}"
+        here = image_platform(platform.machine())
         own = self.options.builder != "engine" or "BASE_IMAGE" in self.build_args
         if own or any(one != here for one in self.platforms):
             return None
@@ -99,7 +106,7 @@ class BuildRecord:
     def write(self, repository: str) -> None:
         path = _path(repository)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(vars(self)), encoding="utf-8")
+        write_whole(path, json.dumps(vars(self)))
 
 
 def _path(repository: str) -> Path:

@@ -13,6 +13,7 @@ from llmos import packages
 from llmos.cluster.ports import is_free
 from llmos.console import note
 from llmos.daemons import Daemon, wait_until
+from llmos.files import write_whole
 from llmos.images.engine import Engine, ensure_engine, find_engine, missing_packages
 from llmos.images.registry_client import Registry
 from llmos.paths import cache_dir
@@ -77,7 +78,7 @@ def _start_process(*, install: bool) -> Registry:
     daemon = _daemon()
     if not daemon.running():
         configuration = _CONFIGURATION.format(data=_folder().resolve() / "data", address=_choose_address())
-        (_folder() / "config.yml").write_text(configuration, encoding="utf-8")
+        write_whole(_folder() / "config.yml", configuration)
     daemon.start()
     registry = Registry(address=_address_file().read_text(encoding="utf-8"))
     daemon.wait_ready(registry.answers, timeout_seconds=_READY_SECONDS)
@@ -104,7 +105,7 @@ def _choose_address() -> str:
     address = path.read_text(encoding="utf-8") if path.is_file() else ""
     if not address or not _comes_free(int(address.rpartition(":")[2])):
         address = f"127.0.0.1:{next(port for port in range(DEFAULT_PORT, 65536) if is_free(port))}"
-        path.write_text(address, encoding="utf-8")
+        write_whole(path, address)
     return address
 
 

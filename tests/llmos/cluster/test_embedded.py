@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import socket
+from collections.abc import Callable
 from dataclasses import asdict, fields
 from pathlib import Path
 
@@ -28,10 +30,14 @@ def test_a_name_that_is_no_label_is_refused(cache: Path, name: str) -> None:
     assert not (cache / "clusters").exists()
 
 
-def test_windows_is_refused_with_a_way_out(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embedded.sys, "platform", "win32")
+@pytest.mark.parametrize("command", [embedded.up, embedded.down, embedded.status])
+def test_windows_is_refused_with_a_way_out(
+    command: Callable[[], object], cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_windows = functools.partial(embedded._require_supported, platform="win32")
+    monkeypatch.setattr(embedded, "_require_supported", on_windows)
     with pytest.raises(EnvironmentFault, match=r"does not run on Windows[\s\S]*WSL 2"):
-        embedded.up()
+        command()
 
 
 def test_nothing_there_is_nothing_to_take_down(cache: Path) -> None:
