@@ -63,6 +63,7 @@ namespace = k8s.core.v1.Namespace(
 k8s.apps.v1.Deployment(
     "assistant",
     metadata={
+        "annotations": {"pulumi.com/timeoutSeconds": "2500"},
         "labels": {
             "app.kubernetes.io/component": "application",
             "app.kubernetes.io/instance": "dev",
@@ -433,6 +434,7 @@ CustomResource(
     api_version='karpenter.sh/v1',
     kind='NodePool',
     metadata={
+        "annotations": {"pulumi.com/timeoutSeconds": "1800"},
         "labels": {
             "app.kubernetes.io/component": "gpu-pool",
             "app.kubernetes.io/instance": "dev",
@@ -477,7 +479,7 @@ CustomResource(
 k8s.apps.v1.Deployment(
     "chat",
     metadata={
-        "annotations": {"pulumi.com/timeoutSeconds": "788"},
+        "annotations": {"pulumi.com/timeoutSeconds": "1463"},
         "labels": {
             "app.kubernetes.io/component": "model-server",
             "app.kubernetes.io/instance": "dev",
@@ -627,7 +629,7 @@ k8s.apps.v1.Deployment(
 k8s.apps.v1.Deployment(
     "tiny",
     metadata={
-        "annotations": {"pulumi.com/timeoutSeconds": "180"},
+        "annotations": {"pulumi.com/timeoutSeconds": "358"},
         "labels": {
             "app.kubernetes.io/component": "model-server",
             "app.kubernetes.io/instance": "dev",
