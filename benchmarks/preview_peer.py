@@ -23,7 +23,7 @@ images = docker_build.Provider("images")
 
 assistant_image = docker_build.Image(
     "assistant",
-    build_args={"SOURCE_DATE_EPOCH": "1704067200"},
+    build_args={"SOURCE_DATE_EPOCH": "315532801"},
     build_on_preview=False,
     builder={"name": "default"},
     context={"location": "./app"},
