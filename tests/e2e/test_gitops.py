@@ -51,8 +51,11 @@ def objects(kube: Kube, space: str, name: str) -> dict[tuple[str, str, str], Kub
 def plain(item: KubeObject) -> KubeObject:
     made = comparable(item)
     made["metadata"].pop("annotations", None)
-    for field in ("clusterIP", "clusterIPs"):
-        made.get("spec", {}).pop(field, None)
+    if made["kind"] == "Service":
+        # Drawn by the server from its ranges.
+        spec = {key: value for key, value in made["spec"].items() if key not in ("clusterIP", "clusterIPs")}
+        ports = [{key: value for key, value in port.items() if key != "nodePort"} for port in spec["ports"]]
+        made = {**made, "spec": {**spec, "ports": ports}}
     return made
 
 
