@@ -38,7 +38,7 @@ def printed(capsys: pytest.CaptureFixture[str]) -> tuple[str, dict]:
 def test_memory_fit_leaves_out_what_it_cannot_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     odd = (
         "Qwen/Qwen3-8B,8.2,36,8,128,bf16,H100 80GB,not stated,1,32768,0.92,380000,bf16,full,fits,,0.92,",
-        "somebody/new-9b,9,40,8,128,bf16,RTX 6090,48,1,nan,0.9,does_not_fit,bf16,,does_not_fit,,,",
+        "somebody/new-9b,9,40,8,128,bf16,RTX 6090,48,1,nan,0.9,fits,bf16,,fits,,,",
         "somebody/unknown,NaN,,,,bf16,H100,80,2.5,32768,0.92,-1,bf16,,fits,,7,",
         "Qwen/Qwen3-8B-AWQ,8.2,36,8,128,awq,L4,24,1,8192,0.9,0,bf16,hybrid,fits,vLLM 0.10,0.9,true",
     )
