@@ -37,6 +37,7 @@ def scaled_object_spec(
     start_seconds: int,
     gateway: GatewayPlan | None,
     schedule: Sequence[ScheduledMinimum] = (),
+    kept: int = 0,
 ) -> dict[str, Any]:
     """Spec that scales on vLLM's queue and KV cache, on the gateway's queue where there is one, and by the clock.
 
@@ -49,22 +50,27 @@ def scaled_object_spec(
         behavior: of the HPA that KEDA makes.
         start_seconds: how long a replica takes to serve; without requests one is kept as long before the last goes.
         gateway: with a queue of its own it is asked as well, and alone decides on the first replica.
+        kept: replicas that run beside the workload all the time: they are not its to start, and their metrics are there
+            also while it has none.
         schedule: minima by hour of the week, above the least.
     """
     least, most = replicas
     # By the model's name and not by the pods': a pattern for the pods of `chat` also fits those of `chat-large`.
     labels = f'{{namespace="{namespace}",model_name="{model}"}}'
     # Without replicas vLLM has no metrics, and silence is then no failure.
-    silence = least == 0
+    silence = least == 0 and not kept
+    cache = f"sum(vllm:kv_cache_usage_perc{labels})"
+    if kept:
+        cache = f"clamp_min({cache} - {kept * _KV_CACHE_SHARE:g}, 0)"
     triggers = [
         _trigger(prometheus_url, f"sum(vllm:num_requests_waiting{labels})", _QUEUE_PER_REPLICA, ignore_null=silence),
-        _trigger(prometheus_url, f"sum(vllm:kv_cache_usage_perc{labels})", _KV_CACHE_SHARE, ignore_null=silence),
+        _trigger(prometheus_url, cache, _KV_CACHE_SHARE, ignore_null=silence),
     ]
     if gateway and gateway.queue_query:
         triggers.append(
             _trigger(prometheus_url, gateway.queue_query, gateway.queue_per_replica, ignore_null=False)
         )
-    triggers += _cron(schedule)
+    triggers += _cron(schedule, kept=kept)
     return {
         "scaleTargetRef": target,
         "minReplicaCount": least,
@@ -100,16 +106,18 @@ def application_spec(
     }
 
 
-def _cron(schedule: Sequence[ScheduledMinimum]) -> list[dict[str, Any]]:
+def _cron(schedule: Sequence[ScheduledMinimum], *, kept: int = 0) -> list[dict[str, Any]]:
     return [
         {
             "type": "cron",
             "name": f"schedule-{number}",
             "metadata": {
-                "timezone": "UTC", "start": window.start, "end": window.end, "desiredReplicas": str(window.replicas),
+                "timezone": "UTC", "start": window.start, "end": window.end,
+                "desiredReplicas": str(window.replicas - kept),
             },
         }
         for number, window in enumerate(schedule, start=1)
+        if window.replicas > kept
     ]
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from components._base import Identity
 from components._hub import hub_egress
 from components._network import from_pods, from_pods_of, to_pods
+from components._placement import model_selector
 from planner.plan import ModelPlan, ScrapePlan
 
 __all__ = ["fetch_flows", "server_flows", "way_in"]
@@ -24,7 +25,7 @@ def server_flows(identity: Identity, model: ModelPlan, *, port: int, scrape: Scr
         ingress.append(from_pods_of(scrape.namespace, scrape.labels, port))
     downloads = model.engine == "vllm" and model.weights.download in ("server", "init")
     return {
-        "podSelector": {"matchLabels": identity.selector(model.name)},
+        "podSelector": {"matchLabels": model_selector(identity, model)},
         "policyTypes": ["Ingress", "Egress"],
         "ingress": ingress,
         "egress": hub_egress(model.hub) if downloads else [],
@@ -44,4 +45,4 @@ def way_in(identity: Identity, model: ModelPlan, *, port: int) -> dict[str, Any]
     """Egress rule of a client: to the gateway where there is one, else to the model server."""
     if model.gateway:
         return to_pods(model.gateway.labels, model.gateway.port, namespace=model.gateway.namespace)
-    return to_pods(identity.selector(model.name), port)
+    return to_pods(model_selector(identity, model), port)

@@ -6,13 +6,13 @@ from typing import Any
 
 from components import _vllm
 from components._base import Identity
+from components._placement import model_selector, part_labels, placement
 from components._pod import container, env_list, http_probes, merge, pod_spec, volume, writable
-from planner.plan import ModelPlan
+from planner.plan import ModelPlan, ServerPart
 
 __all__ = ["deployment_spec", "server_port"]
 
 _LLAMA_PORT = 8080
-_INSTANCE_TYPE = "node.kubernetes.io/instance-type"
 _GPU_TOLERATION = {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
 
 
@@ -22,36 +22,44 @@ def server_port(model: ModelPlan) -> int:
 
 
 def deployment_spec(
-    identity: Identity, model: ModelPlan, *, image: Any, pull_secret: str, node_selector: dict[str, str]
+    identity: Identity,
+    model: ModelPlan,
+    part: ServerPart,
+    *,
+    image: Any,
+    pull_secret: str,
+    node_selector: dict[str, str],
 ) -> dict[str, Any]:
-    """Spec of the Deployment.
+    """Spec of one Deployment of the model.
 
     Args:
         identity: stack and namespace.
         model: the plan's decisions.
+        part: which of its replicas.
         image: server image with digest.
         pull_secret: Secret that pods pull with; empty for none.
         node_selector: labels of the GPU pool's nodes; empty on CPUs.
     """
-    labels = identity.labels(model.name, "model-server")
+    labels = part_labels(identity, model, part)
     if model.engine == "vllm":
         parts = _vllm.pod_parts(model, image=image, resources=_resources(model), labels=labels)
-        machines = {"tolerations": [_GPU_TOLERATION], **_machines(model, node_selector)}
+        where = placement(identity, model, part, node_selector=node_selector)
+        machines = {"tolerations": [_GPU_TOLERATION], **where}
     else:
         parts, machines = _llama_parts(model, image), {}
     pod = pod_spec(
         service_account=model.name,
-        selector=identity.selector(model.name),
+        selector=model_selector(identity, model),
         stream_seconds=model.stream_seconds,
         pull_secret=pull_secret,
         **machines,
         **parts,
     )
     return {
-        "replicas": model.replicas_min,
+        "replicas": part.replicas_min,
         "revisionHistoryLimit": 5,
         "progressDeadlineSeconds": model.load_timeout_seconds,
-        "selector": {"matchLabels": identity.selector(model.name)},
+        "selector": {"matchLabels": identity.selector(part.name)},
         "strategy": _strategy(model),
         "template": {"metadata": {"labels": labels}, "spec": merge(pod, model.pod_overrides)},
     }
@@ -73,18 +81,6 @@ def _resources(model: ModelPlan) -> dict[str, Any]:
     cpu = f"{round(model.cpu_cores * 1000)}m"
     limit = f"{round(model.cpu_cores * (1000 if model.gpus else 4000))}m"
     return {"requests": {"cpu": cpu, **memory, **gpus}, "limits": {"cpu": limit, **memory, **gpus}}
-
-
-def _machines(model: ModelPlan, node_selector: dict[str, str]) -> dict[str, Any]:
-    """The pool's nodes of the model's instance type; of any that may stand in for it, which takes an affinity."""
-    if not model.fallbacks:
-        return {"nodeSelector": {**node_selector, _INSTANCE_TYPE: model.instance_type}}
-    types = {"key": _INSTANCE_TYPE, "operator": "In", "values": [model.instance_type, *model.fallbacks]}
-    required = {"nodeSelectorTerms": [{"matchExpressions": [types]}]}
-    return {
-        "nodeSelector": node_selector,
-        "affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}},
-    }
 
 
 def _llama_parts(model: ModelPlan, image: Any) -> dict[str, list[dict[str, Any]]]:

@@ -21,6 +21,8 @@ class AutoscalerArgs:
     Attributes:
         identity: stack and namespace.
         workload: name of the Deployment.
+        model: served name, which the metrics of a model server carry; empty for an application.
+        kept: replicas of the model that run beside this Deployment all the time, and carry their share of its load.
         replicas_min: replicas kept without load.
         replicas_max: replicas at most.
         cpu_percent: aim of an HPA on CPU; 0 for none.
@@ -32,6 +34,8 @@ class AutoscalerArgs:
 
     identity: Identity
     workload: str
+    model: str = ""
+    kept: int = 0
     replicas_min: int
     replicas_max: int
     cpu_percent: int = 0
@@ -95,7 +99,8 @@ def _keda_spec(args: AutoscalerArgs) -> dict[str, Any]:
     return _keda.scaled_object_spec(
         target=_target(args),
         namespace=args.identity.namespace,
-        model=args.workload,
+        model=args.model,
+        kept=args.kept,
         replicas=replicas,
         prometheus_url=args.prometheus_url,
         behavior=_behavior(args),

@@ -75,7 +75,9 @@ class GpuNodePool(Component):
 
 
 def _node_pool_spec(pool: GpuPoolPlan, *, node_class: dict[str, str]) -> dict[str, Any]:
-    capacity = ["on-demand", "spot"] if pool.spot else ["on-demand"]
+    # Machines that are reserved are paid for whether or not they run, and Karpenter takes them first.
+    capacity = [*(["reserved"] if pool.reserved else []), "on-demand", *(["spot"] if pool.spot else [])]
+    zones = {"key": "topology.kubernetes.io/zone", "operator": "In", "values": list(pool.zones)}
     return {
         "template": {
             "metadata": {"labels": {_POOL_LABEL: pool.name}},
@@ -90,6 +92,7 @@ def _node_pool_spec(pool: GpuPoolPlan, *, node_class: dict[str, str]) -> dict[st
                     },
                     {"key": "karpenter.sh/capacity-type", "operator": "In", "values": capacity},
                     {"key": "kubernetes.io/os", "operator": "In", "values": ["linux"]},
+                    *([zones] if pool.zones else []),
                 ],
                 # A month: long enough for models that load for minutes, short enough for patched node images.
                 "expireAfter": "720h",

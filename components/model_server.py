@@ -13,9 +13,10 @@ from components._kubernetes import KubernetesObject
 from components._metrics import pod_monitor_spec, service_annotations
 from components._model_network import fetch_flows, server_flows, way_in
 from components._model_pod import deployment_spec, server_port
+from components._placement import model_selector
 from components._pod import patience
 from components._weights import claim_name, claim_spec
-from planner.plan import ModelPlan, ScrapePlan
+from planner.plan import ModelPlan, ScrapePlan, ServerPart
 
 __all__ = ["ModelServer", "ModelServerArgs"]
 
@@ -42,7 +43,8 @@ class ModelServerArgs:
 
 
 class ModelServer(Component):
-    """Deployment and Service of one model, reachable from its applications only.
+    """Deployment and Service of one model, reachable from its applications only; two Deployments where a floor of its
+    replicas stays off spot.
 
     Outputs:
         url: base of the OpenAI API for its applications, e.g. ``http://chat:8000``, or the gateway's.
@@ -71,25 +73,31 @@ class ModelServer(Component):
             opts=self.child(),
         )
         weights = self._weights(name, args, account)
-        deployment = KubernetesObject(
-            "apps/v1", "Deployment",
-            name,
-            metadata=meta(identity, name, "model-server", annotations=patience(model.rollout_timeout_seconds)),
-            spec=deployment_spec(
-                identity, model, image=args.image, pull_secret=args.pull_secret, node_selector=args.node_selector
-            ),
-            opts=self.child(
-                depends_on=[account, policy, *weights],
-                protect=identity.guarded("Deployment", name),
-                ignore_changes=["spec.replicas"] if model.replicas_max > model.replicas_min else None,
-            ),
-        )
-        self._service(name, args, port=port, deployment=deployment)
+        deployments = [self._deployment(part, args, [account, policy, *weights]) for part in model.parts]
+        self._service(name, args, port=port, deployments=deployments)
         self.url = pulumi.Output.from_input(model.gateway.url if model.gateway else f"http://{name}:{port}")
         self.way_in = way_in(identity, model, port=port)
         self.register_outputs({"url": self.url})
 
-    def _service(self, name: str, args: ModelServerArgs, *, port: int, deployment: pulumi.Resource) -> None:
+    def _deployment(self, part: ServerPart, args: ModelServerArgs, after: list[pulumi.Resource]) -> pulumi.Resource:
+        identity, model = args.identity, args.model
+        return KubernetesObject(
+            "apps/v1", "Deployment",
+            part.name,
+            metadata=meta(identity, part.name, "model-server", annotations=patience(model.rollout_timeout_seconds)),
+            spec=deployment_spec(
+                identity, model, part, image=args.image, pull_secret=args.pull_secret, node_selector=args.node_selector
+            ),
+            opts=self.child(
+                depends_on=after,
+                protect=identity.guarded("Deployment", part.name),
+                ignore_changes=["spec.replicas"] if part.replicas_max > part.replicas_min else None,
+            ),
+        )
+
+    def _service(
+        self, name: str, args: ModelServerArgs, *, port: int, deployments: list[pulumi.Resource]
+    ) -> None:
         identity, scrape = args.identity, self._scraped(args)
         annotations = service_annotations(scrape, port=port)
         if args.model.replicas_min == 0:
@@ -103,18 +111,18 @@ class ModelServer(Component):
             ),
             spec={
                 "type": "ClusterIP",
-                "selector": identity.selector(name),
+                "selector": model_selector(identity, args.model),
                 "ports": [{"name": "http", "port": port, "targetPort": "http", "protocol": "TCP"}],
             },
             # Awaiting a Service without ready pods ends after 10 minutes; the Deployment's own wait is longer.
-            opts=self.child(depends_on=[deployment]),
+            opts=self.child(depends_on=deployments),
         )
         if scrape and scrape.by == "pod-monitor":
             KubernetesObject(
                 "monitoring.coreos.com/v1", "PodMonitor",
                 f"{name}-metrics",
                 metadata=meta(identity, name, "model-server"),
-                spec=pod_monitor_spec(scrape, selector=identity.selector(name)),
+                spec=pod_monitor_spec(scrape, selector=model_selector(identity, args.model)),
                 opts=self.child(),
             )
 

@@ -149,16 +149,18 @@ class LlmStack(Component):
             # The pool outlives the servers when a stack goes: Karpenter can then drain and remove its nodes.
             self.child(depends_on=[self._namespace, *([pool] if pool else []), *self._filled(model, pull_secret)]),
         )
-        Autoscaler(
-            f"{model.name}-scaling",
-            AutoscalerArgs(
-                identity=self._identity, workload=model.name,
-                replicas_min=model.replicas_min, replicas_max=model.replicas_max,
-                prometheus_url=self._plan.prometheus_url if model.autoscaling == "keda" else "",
-                gateway=model.gateway, start_seconds=model.load_timeout_seconds, schedule=model.schedule,
-            ),
-            self.child(depends_on=[self._namespace]),
-        )
+        for part in model.parts:
+            scaled = model.autoscaling == "keda" and not (part.on_demand and model.kept)
+            Autoscaler(
+                f"{part.name}-scaling",
+                AutoscalerArgs(
+                    identity=self._identity, workload=part.name, model=model.name, kept=model.kept,
+                    replicas_min=part.replicas_min, replicas_max=part.replicas_max, gateway=model.gateway,
+                    prometheus_url=self._plan.prometheus_url if scaled else "", schedule=model.schedule,
+                    start_seconds=model.load_timeout_seconds,
+                ),
+                self.child(depends_on=[self._namespace]),
+            )
         return server
 
     def _filled(self, model: ModelPlan, pull_secret: str) -> list[pulumi.Resource]:

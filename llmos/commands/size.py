@@ -20,6 +20,7 @@ from llmos.stacks import locate_stack, lock_path, read_lock, read_stack_file
 from planner.catalogue import Catalogue, load
 from planner.faults import Fault, UserFault
 from planner.lock import parse_lock
+from planner.plan.aws_make import in_region
 from planner.settings import StackSettings, parse
 from planner.sizing import Sizing, needs_sizing, read_sizing, with_own_rows
 from planner.sizing.compare import SizingChange, compare
@@ -100,7 +101,7 @@ def _size(raw: Mapping[str, Any], *, where: str, folder: Path) -> tuple[StackSet
                 where=f"{where}: models", fix="set hardware: auto on a model, with its traffic and slo",
             )
         )
-    catalogue = with_own_rows(load(), settings, where=where, folder=folder)
+    catalogue = in_region(with_own_rows(load(), settings, where=where, folder=folder), settings)
     return settings, decide(settings, catalogue, where=where, folder=folder), catalogue
 
 

@@ -17,6 +17,7 @@ from planner.plan.builds import FIXED_EPOCH, BuildsPlan
 from planner.plan.hub import EgressPlan, HubPlan
 from planner.plan.images import awaited, promoted
 from planner.plan.make import make_plan
+from planner.plan.model_plan import ServerPart
 from planner.plan.rollout import APPLICATION_START_SECONDS
 from planner.plan.serving import GatewayPlan, ScrapePlan
 from planner.plan.types import (
@@ -64,6 +65,7 @@ __all__ = [
     "Rejected",
     "ScheduledMinimum",
     "ScrapePlan",
+    "ServerPart",
     "ServiceCost",
     "SubnetPlan",
     "WeightsPlan",

@@ -105,7 +105,9 @@ def _gpu_nodes(
         return None
     nodes = aws.gpu_nodes
     idle = sum(model.replicas_min * model.gpus for model in models)
-    floor = min(pool.max_gpus, idle if nodes.on_demand_gpus is None else nodes.on_demand_gpus)
+    # Models with a floor of their own have pods that wait for nodes on demand, whatever is stated.
+    wanted = pool.on_demand_gpus or (idle if nodes.on_demand_gpus is None else nodes.on_demand_gpus)
+    floor = min(pool.max_gpus, max(wanted, pool.on_demand_gpus))
     tag = subnet_tag(cluster.name)
     return GpuNodesPlan(
         image_alias=f"{nodes.image}@{nodes.image_version}",
@@ -113,7 +115,7 @@ def _gpu_nodes(
         role=cluster.node_role or node_role(cluster.name, aws.region),
         subnet_tags=cluster.subnet_tags or {tag: "*"},
         security_group_tags=cluster.security_group_tags or {tag: "owned"},
-        zones=tuple(sorted(nodes.zones)),
+        zones=pool.zones or tuple(sorted(nodes.zones)),
         on_demand_gpus=floor if pool.spot else 0,
         volume_gib=nodes.volume_gib or _volume_gib(models),
         expire_after_hours=nodes.expire_after_hours,

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from planner.catalogue import Catalogue
 from planner.faults import Fault
 from planner.gpu_sharing import WHOLE_GPU, cards_for
+from planner.plan.model_plan import ServerPart
+from planner.plan.parts import filled, stated
 from planner.plan.types import ApplicationPlan, GpuPoolPlan, ModelPlan, NamespacePlan
 from planner.settings import Hardware, Model, StackSettings
 
-__all__ = ["needed_gpus", "plan_gpu_pool", "plan_namespace", "stated"]
+__all__ = ["needed_gpus", "plan_gpu_pool", "plan_namespace"]
 
 # Pods beside those of the plan: jobs, and what an operator starts to look at a fault.
 _SPARE_PODS = 10
@@ -19,45 +22,49 @@ _SPARE_PODS = 10
 _FETCHER = (0.5, 0.5)
 
 
-def stated(model: Model) -> Hardware | None:
-    """A model's hardware; what ``auto`` stands for has been put in its place before."""
-    return model.hardware if isinstance(model.hardware, Hardware) else None
+Parts = Mapping[str, tuple[ServerPart, ...]]
 
 
-def needed_gpus(settings: StackSettings, catalogue: Catalogue) -> int:
+def needed_gpus(settings: StackSettings, catalogue: Catalogue, parts: Parts) -> int:
     """GPUs of the nodes that all models need at their maximum number of replicas.
 
     Karpenter counts whole nodes against the limit of a pool: where a replica leaves GPUs of its node over, they count.
     """
-    return sum(_node_gpus(model.maximum_replicas, hardware, catalogue) for model, hardware in _on_gpus(settings))
+    return sum(_model_gpus(model, catalogue, parts[name]) for name, model in settings.models.items())
 
 
-def _node_gpus(replicas: int, hardware: Hardware, catalogue: Catalogue) -> int:
+def _model_gpus(model: Model, catalogue: Catalogue, parts: tuple[ServerPart, ...]) -> int:
+    hardware = stated(model)
+    if hardware is None or not parts:
+        return 0
     instance = catalogue.instances.get(hardware.instance_type)
     if instance is None or instance.gpus < hardware.gpus:
         # Reported as a fault of its own.
-        return replicas * hardware.gpus
+        return model.maximum_replicas * hardware.gpus
     if hardware.sharing:
-        return cards_for(replicas, hardware, instance, catalogue)
-    return math.ceil(replicas / (instance.gpus // hardware.gpus)) * instance.gpus
+        return cards_for(model.maximum_replicas, hardware, instance, catalogue)
+    return filled(parts, gpus=hardware.gpus, instance=instance, spread=model.spread)[1] * instance.gpus
 
 
-def _on_gpus(settings: StackSettings) -> list[tuple[Model, Hardware]]:
-    return [(model, hardware) for model in settings.models.values() if (hardware := stated(model))]
+def _node_gpus(hardware: Hardware, catalogue: Catalogue) -> int:
+    """GPUs of the node that one more replica may need."""
+    instance = catalogue.instances.get(hardware.instance_type)
+    unknown = instance is None or instance.gpus < hardware.gpus
+    return hardware.gpus if unknown or hardware.sharing else instance.gpus
 
 
 def plan_gpu_pool(
-    settings: StackSettings, *, stack: str, catalogue: Catalogue, where: str
+    settings: StackSettings, *, stack: str, catalogue: Catalogue, parts: Parts, where: str
 ) -> tuple[GpuPoolPlan | None, list[Fault]]:
     """The pool of GPU nodes, ``None`` when no model needs one, and a fault when it is smaller than the models need."""
-    on_gpus = [hardware for _, hardware in _on_gpus(settings)]
+    on_gpus = [hardware for model in settings.models.values() if (hardware := stated(model))]
     if not on_gpus:
         return None, []
-    needed = needed_gpus(settings, catalogue)
+    needed = needed_gpus(settings, catalogue, parts)
     pool = settings.gpu_pool
     # One replica more than needed lets a rolling update start the new pod before the old one goes, unless that one is
     # what the budget refuses.
-    spare = max(_node_gpus(1, hardware, catalogue) for hardware in on_gpus)
+    spare = max(_node_gpus(hardware, catalogue) for hardware in on_gpus)
     max_gpus = pool.max_gpus or max(needed, min(needed + spare, settings.budget.gpus or needed + spare))
     faults = []
     if max_gpus < needed:
@@ -69,14 +76,18 @@ def plan_gpu_pool(
             )
         )
     node_class = pool.node_class
+    floor = {name: tuple(part for part in made if part.on_demand) for name, made in parts.items()}
     plan = GpuPoolPlan(
         kind=pool.kind,
         name=f"llmagentos-{stack}-gpu",
         instance_types=tuple(sorted({name for hardware in on_gpus for name in hardware.instance_types})),
-        spot=pool.spot,
+        spot=bool(pool.spot),
         max_gpus=max_gpus,
         selector=dict(sorted(pool.selector.items())),
         node_class=(node_class.group, node_class.kind, node_class.name) if node_class else ("", "", ""),
+        on_demand_gpus=needed_gpus(settings, catalogue, floor),
+        reserved=bool(pool.owned) and pool.kind == "karpenter",
+        zones=tuple(sorted(pool.zones)),
     )
     return plan, faults
 
@@ -90,7 +101,7 @@ def plan_namespace(
 ) -> NamespacePlan:
     """The namespace with a quota that admits every workload at its maximum, and one surge pod of each."""
     pods = [(a.replicas_max + 1, a.cpu_cores, a.memory_gib, 0) for a in applications]
-    pods += [(m.replicas_max + m.surge, m.cpu_cores, m.memory_gib, _whole(m)) for m in models]
+    pods += [(m.replicas_max + m.surge * len(m.parts), m.cpu_cores, m.memory_gib, _whole(m)) for m in models]
     pods += [(1, *_FETCHER, 0) for m in models if m.weights.download == "job"]
     return NamespacePlan(
         name=settings.namespace.name or f"llmagentos-{stack}",
@@ -111,5 +122,6 @@ def _slices(models: tuple[ModelPlan, ...]) -> dict[str, int]:
     slices: dict[str, int] = {}
     for model in models:
         if model.gpus and not _whole(model):
-            slices[model.gpu_resource] = slices.get(model.gpu_resource, 0) + model.replicas_max + model.surge
+            most = model.replicas_max + model.surge * len(model.parts)
+            slices[model.gpu_resource] = slices.get(model.gpu_resource, 0) + most
     return dict(sorted(slices.items()))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 
 from planner.catalogue import Catalogue, usd_per_month
+from planner.plan.parts import filled
 from planner.plan.types import CostItem, GpuPoolPlan, ModelPlan
+from planner.settings import ModelSpread
 
 __all__ = ["plan_costs", "total_per_month"]
 
@@ -28,8 +29,8 @@ def total_per_month(parts: Iterable[float | None]) -> float | None:
 
 def _item(model: ModelPlan, catalogue: Catalogue) -> CostItem:
     instance = catalogue.instances[model.instance_type]
-    per_node = instance.gpus // model.gpus
-    nodes_min, nodes_max = math.ceil(model.replicas_min / per_node), math.ceil(model.replicas_max / per_node)
+    spread = ModelSpread(one_per_node=model.one_per_node, zones=model.zones)
+    nodes_min, nodes_max = filled(model.parts, gpus=model.gpus, instance=instance, spread=spread)
     price = instance.usd_per_hour
     return CostItem(
         subject=f"models.{model.name}",

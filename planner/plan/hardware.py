@@ -5,7 +5,7 @@ from __future__ import annotations
 from planner.catalogue import Catalogue, InstanceType
 from planner.faults import Fault, nearest
 from planner.gpu_sharing import resource_of, sharing_faults
-from planner.plan.capacity import stated
+from planner.plan.parts import stated
 from planner.plan.types import Decision, Rejected
 from planner.settings import Hardware, StackSettings
 from planner.sizing import SizedModel, Sizing

@@ -15,6 +15,7 @@ from planner.plan.cost import plan_costs, total_per_month
 from planner.plan.hardware import decide_hardware, hardware_faults
 from planner.plan.images import plan_images, promoted
 from planner.plan.models import plan_models
+from planner.plan.parts import plan_parts
 from planner.plan.serving import plan_scrape
 from planner.plan.types import Plan, RegistryPlan
 from planner.plan.weights import weights_faults
@@ -57,7 +58,8 @@ def make_plan(
         settings, locked=lock.sizing, catalogue=catalogue, stack=stack, where=where, folder=folder
     )
     images, faults = plan_images(settings, lock=lock, where=where)
-    pool, pool_faults = plan_gpu_pool(settings, stack=stack, catalogue=catalogue, where=where)
+    parts = plan_parts(settings, sizing)
+    pool, pool_faults = plan_gpu_pool(settings, stack=stack, catalogue=catalogue, parts=parts, where=where)
     from_lock = promoted(settings.applications)
     faults += hardware_faults(settings, catalogue=catalogue, where=where) + pool_faults
     faults += aws_faults(settings, catalogue=catalogue, where=where)
@@ -66,7 +68,7 @@ def make_plan(
         raise UserFault(faults)
     applications = plan_applications(settings, images=images, sizing=sizing, lock_file=f"locks/{stack}.json")
     models = plan_models(
-        settings, lock=lock, catalogue=catalogue, images=images, pool=pool, sizing=sizing,
+        settings, lock=lock, catalogue=catalogue, images=images, pool=pool, parts=parts, sizing=sizing,
         lock_file=f"locks/{stack}.json", folder=folder,
     )
     costs = plan_costs(models, pool=pool, catalogue=catalogue)

@@ -9,7 +9,7 @@ from planner.plan.hub import HubPlan
 from planner.plan.serving import GatewayPlan
 from planner.plan.weights import AdapterPlan, ModelWeightsPlan
 
-__all__ = ["ModelPlan", "ScheduledMinimum"]
+__all__ = ["ModelPlan", "ScheduledMinimum", "ServerPart"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,11 +22,22 @@ class ScheduledMinimum:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ServerPart:
+    """One Deployment of a model server. ``on_demand``: its pods never run on spot."""
+
+    name: str
+    replicas_min: int
+    replicas_max: int
+    on_demand: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class ModelPlan:
     """One model server. ``instance_type`` is empty on CPUs, ``fallbacks`` may stand in for it; ``batched_tokens`` is 0
     for the engine's own default; ``clients`` are the applications that may call it (through the gateway, with one);
     ``gpu_resource`` is what ``gpus`` counts, ``gpu_memory_utilization`` 0 for the engine's own default;
-    ``replaced_args`` are flags that ``extra_args`` sets in place of the program."""
+    ``replaced_args`` are flags that ``extra_args`` sets in place of the program; ``parts`` are its Deployments, whose
+    replicas add up to ``replicas_min`` and ``replicas_max``."""
 
     name: str
     source: str
@@ -63,4 +74,12 @@ class ModelPlan:
     extra_args: tuple[str, ...]
     replaced_args: tuple[str, ...]
     pod_overrides: dict[str, Any]
+    parts: tuple[ServerPart, ...]
+    one_per_node: bool = False
+    zones: int = 1
     schedule: tuple[ScheduledMinimum, ...] = ()
+
+    @property
+    def kept(self) -> int:
+        """Replicas off spot that run all the time beside a part that may be interrupted."""
+        return sum(part.replicas_max for part in self.parts if part.on_demand) if len(self.parts) > 1 else 0

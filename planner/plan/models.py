@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,9 +12,11 @@ from planner.gpu_sharing import resource_of, slice_of, utilization_of
 from planner.lock import Lock
 from planner.nodes import pod_share
 from planner.plan.applications import stream_seconds
-from planner.plan.capacity import needed_gpus, stated
+from planner.plan.capacity import needed_gpus
 from planner.plan.hub import plan_hub
 from planner.plan.images import promoted
+from planner.plan.model_plan import ServerPart
+from planner.plan.parts import stated
 from planner.plan.rollout import rollout_seconds
 from planner.plan.schedules import lead_minutes, plan_schedule
 from planner.plan.serving import plan_gateway
@@ -39,17 +42,18 @@ def plan_models(
     catalogue: Catalogue,
     images: dict[str, ImagePlan],
     pool: GpuPoolPlan | None,
+    parts: Mapping[str, tuple[ServerPart, ...]],
     sizing: Sizing | None = None,
     lock_file: str = "",
     folder: Path = Path(),
 ) -> tuple[ModelPlan, ...]:
-    """One plan per model, by name. Hardware and files in ``folder`` have been checked before; ``sizing`` holds
-    schedules."""
-    spare_gpus = (pool.max_gpus if pool else 0) - needed_gpus(settings, catalogue)
+    """One plan per model, by name. Hardware and files in ``folder`` have been checked before; ``parts`` are the
+    Deployments of each, ``sizing`` holds schedules."""
+    spare_gpus = (pool.max_gpus if pool else 0) - needed_gpus(settings, catalogue, parts)
     plans = (
         _plan(
             name, model, settings=settings, lock=lock, catalogue=catalogue, image=images[name], spare_gpus=spare_gpus,
-            folder=folder,
+            folder=folder, parts=parts[name],
         )
         for name, model in sorted(settings.models.items())
     )
@@ -71,6 +75,7 @@ def _plan(
     image: ImagePlan,
     spare_gpus: int,
     folder: Path,
+    parts: tuple[ServerPart, ...],
 ) -> ModelPlan:
     hardware = stated(model)
     gpus = hardware.gpus if hardware else 0
@@ -101,8 +106,8 @@ def _plan(
         adapters=plan_adapters(model, folder=folder),
         lora_rank=lora_rank(model),
         hub=plan_hub(settings, model),
-        replicas_min=model.minimum_replicas,
-        replicas_max=model.maximum_replicas,
+        replicas_min=sum(part.replicas_min for part in parts),
+        replicas_max=sum(part.replicas_max for part in parts),
         autoscaling=model.autoscaling,
         gateway=plan_gateway(model),
         # A surge pod that finds no GPU waits for ever and the rollout with it; then one replica goes first.
@@ -116,6 +121,9 @@ def _plan(
         extra_args=model.extra_args,
         replaced_args=tuple(sorted(REPLACEABLE & set(flags_of(model.extra_args)))),
         pod_overrides=model.pod_overrides,
+        parts=parts,
+        one_per_node=model.spread.one_per_node,
+        zones=model.spread.zones,
     )
 
 

@@ -103,7 +103,11 @@ class ApplicationPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class GpuPoolPlan:
-    """Where GPU nodes come from, and at most how many GPUs they may have together."""
+    """Where GPU nodes come from, and at most how many GPUs they may have together.
+
+    ``on_demand_gpus`` are those of the nodes that the floors of all models fill; ``reserved``: nodes that are paid for
+    already may be taken; no ``zones`` means any.
+    """
 
     kind: str
     name: str
@@ -112,6 +116,9 @@ class GpuPoolPlan:
     max_gpus: int
     selector: dict[str, str]
     node_class: tuple[str, str, str]
+    on_demand_gpus: int = 0
+    reserved: bool = False
+    zones: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -176,6 +176,14 @@ def _names(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
             what=f"`{name}` names an application and a model; both make a Service of that name",
             where=f"{where}: models.{name}", fix="rename one of them",
         )
+    if isinstance(_map(raw, "gpu_pool").get("spot"), Mapping):
+        taken = {*_map(raw, "applications"), *_map(raw, "models")}
+        for name in sorted(f"{name}-spot" for name in _map(raw, "models")):
+            if name in taken:
+                yield Fault(
+                    what=f"`{name}` is what the Deployment of interruptible replicas of `{name[:-5]}` is called",
+                    where=f"{where}: gpu_pool.spot", fix=f"rename `{name}`",
+                )
 
 
 def _registry(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:

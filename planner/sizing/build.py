@@ -15,6 +15,7 @@ from planner.allocation import Spread as Apart
 from planner.catalogue import Catalogue, InstanceType
 from planner.choice import Candidate, Choice, Constraints, candidates
 from planner.faults import Fault, UserFault, nearest
+from planner.gpu_sharing import cards_for
 from planner.nodes import pod_share
 from planner.settings import Hardware, Model, StackSettings
 from planner.sizing.expected import Expected, expected_loads, scaled
@@ -95,7 +96,7 @@ def prepare(
             instance = catalogue.instance(model.hardware.instance_type, where=f"{where}: models.{name}.hardware")
             priced = priced and instance.usd_per_hour is not None
             book.add(name, instance, stated=True)
-            workloads.append(_fixed(name, model, model.hardware, instance, book, settings))
+            workloads.append(_fixed(name, model, model.hardware, instance, book, settings, catalogue))
     pools = book.pools()
     problem = Problem(
         pools=pools,
@@ -161,9 +162,17 @@ def _workload(
 
 
 def _fixed(
-    name: str, model: Model, hardware: Hardware, instance: InstanceType, book: PoolBook, settings: StackSettings
+    name: str,
+    model: Model,
+    hardware: Hardware,
+    instance: InstanceType,
+    book: PoolBook,
+    settings: StackSettings,
+    catalogue: Catalogue,
 ) -> Workload:
-    count = model.maximum_replicas
+    # Parts of GPUs are counted as the cards that they fill.
+    shared = hardware.sharing is not None
+    count = cards_for(model.maximum_replicas, hardware, instance, catalogue) if shared else model.maximum_replicas
     option = _option(instance.name, instance, hardware.gpus, book.names(name, hardware))
     return Workload(
         name=name, options=(option,), min_replicas=count, max_replicas=count, spread=_apart(model),
