@@ -71,10 +71,13 @@ def _rules(text: str, *, where: str) -> list[tuple[re.Pattern[str], bool]]:
         if not pattern or line.startswith("#"):
             continue
         taken_in = pattern.startswith("!")
-        pattern = posixpath.normpath(pattern.removeprefix("!").strip()).lstrip("/")
+        pattern = pattern.removeprefix("!").strip()
+        pattern = posixpath.normpath(pattern).lstrip("/").strip() if pattern else ""
         try:
+            if taken_in and not pattern:
+                raise ValueError("nothing follows the exclamation mark")
             rules.append((re.compile(f"{_expression(pattern)}(?:/.*)?", re.DOTALL), taken_in))
-        except re.error as error:
+        except (re.error, ValueError) as error:
             what = f"`{line}` is not a pattern: {error}"
             raise UserFault(Fault(what=what, where=where, fix="correct that line")) from error
     return rules
@@ -88,13 +91,27 @@ def _ignored(path: str, rules: Sequence[tuple[re.Pattern[str], bool]]) -> bool:
     return ignored
 
 
-_WILDCARDS = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+_WILDCARDS = {"*": "[^/]*", "?": "[^/]"}
+_SPECIAL = re.compile(r"[*?\[\]\\]")
+_PART = re.compile(r"\*\*/?|\*|\?|\[[^\]]+\]|\\.|.", re.DOTALL)
 
 
 def _expression(pattern: str) -> str:
-    """Docker's pattern as a regular expression: ``**`` crosses folders, ``*`` and ``?`` do not, ``[ab]`` is a class."""
-    parts = re.findall(r"\*\*/|\*\*|\*|\?|\[[^\]]+\]|\\.|.", pattern, re.DOTALL)
-    return "".join(
-        _WILDCARDS.get(part) or (part if part.startswith("[") and len(part) > 1 else re.escape(part.removeprefix("\\")))
-        for part in parts
-    )
+    """Docker's pattern as a regular expression: ``*`` and ``?`` do not cross folders, ``[ab]`` is a class, and ``**``
+    stands for any folders. Before plain text at the very beginning it stands for any text: ``**.py`` is every ``.py``,
+    but ``**.p?`` only a file of such a name, in any folder."""
+    plain = pattern.removeprefix("**")
+    if plain != pattern and not plain.startswith("/") and not _SPECIAL.search(plain):
+        return f".*{re.escape(plain)}"
+    parts = _PART.findall(pattern)
+    if "[" in parts or "\\" in parts:
+        raise ValueError("a bracket is not closed, or the line ends in a backslash")
+    return "".join(_part(part, last=position == len(parts)) for position, part in enumerate(parts, start=1))
+
+
+def _part(part: str, *, last: bool) -> str:
+    if part.startswith("**"):
+        return ".*" if last else "(?:.*/)?"
+    if part.startswith("["):
+        return "[" + part[1:].replace("[", r"\[")
+    return _WILDCARDS.get(part) or re.escape(part.removeprefix("\\"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 from pathlib import Path
 
@@ -54,6 +55,13 @@ def _key(folder: Path, **recipe: str) -> str:
         ("docs/[^o]*.md", ("docs/readme.md",)),
         ("*\n!src", ("Dockerfile", "a.txt", "docs/other.md", "docs/readme.md")),
         ("sr", ()),
+        ("**.py", ("src/a.py", "src/deep/b.py")),
+        ("**.p?", ()),
+        ("src/**.pyc", ()),
+        ("src/**", ("src/a.py", "src/deep/b.py", "src/deep/b.pyc")),
+        ("/ *.txt", ("a.txt",)),
+        ("\\a.txt", ("a.txt",)),
+        ("/", ()),
     ],
 )
 def test_the_ignore_file_is_read_as_docker_reads_it(tmp_path: Path, ignore: str, left_out: tuple[str, ...]) -> None:
@@ -66,9 +74,10 @@ def test_a_dockerfile_may_have_an_ignore_file_of_its_own(tmp_path: Path) -> None
     assert _kept(tmp_path) - {"Dockerfile.dockerignore"} == {name for name in FILES if not name.startswith("docs")}
 
 
-def test_a_line_that_is_no_pattern_is_one_fault(tmp_path: Path) -> None:
-    with pytest.raises(UserFault, match=r"`\[z-a\]` is not a pattern"):
-        _kept(_fill(tmp_path, "[z-a]"))
+@pytest.mark.parametrize("line", ["[z-a]", "src/[ab", "!", "! ", "!/", "src\\"])
+def test_a_line_that_is_no_pattern_is_one_fault(tmp_path: Path, line: str) -> None:
+    with pytest.raises(UserFault, match=rf"`{re.escape(line)}` is not a pattern"):
+        _kept(_fill(tmp_path, line))
 
 
 @pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="needs Unix sockets and links")
