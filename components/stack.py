@@ -13,7 +13,6 @@ import pulumi_kubernetes as k8s
 from components._base import Component, Identity, awaited
 from components._docker import registries_provider
 from components._machine import Machine
-from components._stated import stated
 from components.app_image import AppImage, AppImageArgs
 from components.application import Application, ApplicationArgs, Backend
 from components.autoscaler import Autoscaler, AutoscalerArgs
@@ -62,8 +61,7 @@ class LlmStack(Component):
 
     def __init__(self, name: str, args: LlmStackArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         plan = args.plan
-        props = stated(plan, args.allow_replace)
-        super().__init__(name, props=props, opts=_with_providers(plan, args.machine, opts))
+        super().__init__(name, props=_stated(args), opts=_with_providers(plan, args.machine, opts))
         self._plan, self._machine = plan, args.machine
         self._identity = Identity(
             stack=plan.stack, namespace=plan.namespace.name, durable=plan.environment != "dev",
@@ -75,7 +73,6 @@ class LlmStack(Component):
         self._registry = self._make_registry()
         self._images = self._build_images()
         self._pool = self._gpu_pool()
-        self._bucket = aws_workload().weights(self, plan.aws, self._identity, [self._namespace]) if plan.aws else None
         servers = {model.name: self._model_server(model) for model in plan.models}
         endpoints = {app.name: self._application(app, servers.get(app.model)) for app in plan.applications}
         self.summary = {
@@ -88,7 +85,7 @@ class LlmStack(Component):
             "source_commit": plan.source_commit or args.machine.source_commit,
         }
         # The engine shows policies about the whole stack its outputs only, so what the stack states is repeated there.
-        self.register_outputs({**stated(args.plan, args.allow_replace), **self.summary})
+        self.register_outputs({**_stated(args), **self.summary})
 
     def _make_registry(self) -> Registry | EcrRegistry:
         plan = self._plan
@@ -135,19 +132,18 @@ class LlmStack(Component):
 
     def _model_server(self, model: ModelPlan) -> ModelServer:
         pool = self._pool if model.gpus else None
-        pull_secret = self._pull_secret(model.image, model.weights.image, *(a.image for a in model.adapters))
         server = ModelServer(
             model.name,
             ModelServerArgs(
                 identity=self._identity,
                 model=model,
                 image=self._images[model.image],
-                pull_secret=pull_secret,
+                pull_secret=self._pull_secret(model.image, model.weights.image, *(a.image for a in model.adapters)),
                 node_selector=pool.node_selector if pool else {},
                 scrape=self._plan.scrape,
             ),
             # The pool outlives the servers when a stack goes: Karpenter can then drain and remove its nodes.
-            self.child(depends_on=[self._namespace, *([pool] if pool else []), *self._filled(model, pull_secret)]),
+            self.child(depends_on=[self._namespace, *([pool] if pool else [])]),
         )
         for part in model.parts:
             scaled = model.autoscaling == "keda" and not (part.on_demand and model.kept)
@@ -162,15 +158,6 @@ class LlmStack(Component):
                 self.child(depends_on=[self._namespace]),
             )
         return server
-
-    def _filled(self, model: ModelPlan, pull_secret: str) -> list[pulumi.Resource]:
-        """What puts the model's weights into the stack's bucket, where it has one."""
-        if self._bucket is None or self._plan.aws is None:
-            return []
-        image = self._images[model.image]
-        return aws_workload().filled(
-            self, self._plan.aws, model.name, self._identity, self._bucket, image, pull_secret
-        )
 
     def _application(self, plan: ApplicationPlan, server: ModelServer | None) -> Endpoint | AwsEndpoint:
         called = f"{plan.model}/{plan.adapter}" if plan.adapter else plan.model
@@ -212,6 +199,21 @@ class LlmStack(Component):
         given = (found.ref, found.tag, *volumes)
         own = bool(found.build) or found.awaited or any(reference.startswith(server) for reference in given)
         return self._registry.pull_secret if own else ""
+
+
+def _stated(args: LlmStackArgs) -> dict[str, Any]:
+    plan = args.plan
+    names = {"usd_per_month": "usdPerMonth", "gpus": "gpus", "memory_gib": "memoryGib"}
+    budget = {names[key]: value for key, value in plan.budget.items()}
+    signatures = [{"payload": payload, "signature": signature} for payload, signature in plan.signatures]
+    release = {"release": {"sourceCommit": plan.source_commit, "signatures": signatures}} if plan.released else {}
+    return {
+        "stack": plan.stack,
+        "environment": plan.environment,
+        "budget": {**budget, "file": plan.stack_file} if budget else {},
+        "allowReplace": list(args.allow_replace),
+        **release,
+    }
 
 
 def make_stack(plan: Plan, machine: Machine) -> LlmStack | ClusterStack:

@@ -92,13 +92,22 @@ def actions_table(actions: Sequence[EngineAction]) -> Table | Text:
     if all(action.action == "same" for action in actions):
         return Text(f"Objects: {summary}")
     table = _table(f"Objects: {summary}")
-    for column in ("action", "kind", "namespace", "name"):
-        table.add_column(column)
-    for action in actions:
-        if action.action != "same":
-            style = _STYLE[action.action]
-            table.add_row(f"[{style}]{action.action}[/]", action.kind, action.namespace, action.name)
+    shown = [action for action in actions if action.action != "same"]
+    noted = any(_note(action) for action in shown)
+    for column in ("action", "kind", "namespace", "name", *(["note"] if noted else [])):
+        table.add_column(column, overflow="fold")
+    for action in shown:
+        style = _STYLE[action.action]
+        cells = [f"[{style}]{action.action}[/]", action.kind, action.namespace, action.name]
+        table.add_row(*cells, *([_note(action)] if noted else []))
     return table
+
+
+def _note(action: EngineAction) -> str:
+    """Why it is replaced, or that the server was asked about it with a digest that nothing has."""
+    if action.replaces:
+        return f"replaced: {', '.join(action.replaces)} cannot be changed in place"
+    return "validated with a stand-in digest" if action.stand_in_digest else ""
 
 
 def findings_table(findings: Iterable[Finding]) -> Table:

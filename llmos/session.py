@@ -119,6 +119,7 @@ def open_session(
         kubectl=Path(kube.kubectl) if kube else None,
         offline=offline,
         allow_replace=(*stack.plan.allow_replace, *_allowed(args)),
+        force_conflicts=getattr(args, "force_conflicts", False),
         # The program lifts the engine's own protection of what this run may replace.
         env={"LLMOS_ALLOW_REPLACE": " ".join(_allowed(args))} if _allowed(args) else {},
         command=f"{args.command} --stack {stack.name}",

@@ -82,7 +82,7 @@ def _actions(session: Session, program: Program) -> Sequence[EngineAction]:
         if session.engine.name == "pulumi" and not session.run.offline:
             from llmos.engines import pulumi
 
-            return pulumi.preview(with_image_env(session, make=False))
+            return pulumi.preview(with_image_env(session, make=False), refuse=False)
         note("target aws: without the pulumi engine nobody is asked what exists, so every action is unknown")
         return actions_of(program)
     if session.kube is None:
@@ -95,7 +95,7 @@ def _actions(session: Session, program: Program) -> Sequence[EngineAction]:
     if session.engine.name == "pulumi":
         from llmos.engines import pulumi
 
-        return pulumi.preview(with_image_env(session, make=False), refuse=False)
+        return pulumi.preview(with_image_env(session, make=False), program=program, refuse=False)
     from llmos.engines import kubectl
 
     return kubectl.preview(session.run, program)
@@ -138,7 +138,7 @@ def _print(
 
 def _stand_in_note(not_built: Sequence[str], session: Session) -> str:
     names = ", ".join(not_built)
-    checked = ", validated with a stand-in digest" if session.kube else ""
+    checked = "" if session.kube else "; no cluster was asked about them"
     return f"Image {names}: digest known at `up`; objects that use it are shown as changed{checked}"
 
 

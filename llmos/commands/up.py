@@ -24,6 +24,7 @@ from llmos.session import (
 )
 from llmos.stacks import load_stack
 from llmos.state import show_state
+from llmos.synth import Program
 
 __all__ = ["add_arguments", "run"]
 
@@ -31,6 +32,10 @@ __all__ = ["add_arguments", "run"]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_stack_arguments(parser)
     add_replace_argument(parser)
+    parser.add_argument(
+        "--force-conflicts", action="store_true",
+        help="take over fields that others set in the cluster, instead of naming their owner and stopping",
+    )
     parser.add_argument("--yes", action="store_true", help="change a cluster other than the embedded one unasked")
     parser.add_argument(
         "--timeout-minutes", type=float, default=0, metavar="N",
@@ -51,12 +56,12 @@ def run(args: argparse.Namespace) -> int:
     require_pulumi(session, "up")
     timeout = args.timeout_minutes * 60 or _timeout_seconds(session)
     if session.engine.name == "pulumi":
-        result = _pulumi(session, commit=commit)
+        result = _pulumi(session, program, commit=commit)
     else:
         result = _kubectl(session, timeout_seconds=timeout)
         note_source(session, commit)
     if stack.settings.builds.signing_key:
-        sign(built_references(stack, result.outputs), key=stack.settings.builds.signing_key)
+        sign(built_references(session), key=stack.settings.builds.signing_key)
     changed = [action for action in result.actions if action.action != "same"]
     if changed:
         note(f"{len(changed)} of {len(result.actions)} objects changed in {duration(result.duration_seconds)}")
@@ -90,11 +95,12 @@ def _kubectl(session: Session, *, timeout_seconds: float) -> EngineResult:
         return apply.up(session.run, program, timeout_seconds=timeout_seconds)
 
 
-def _pulumi(session: Session, *, commit: str) -> EngineResult:
+def _pulumi(session: Session, program: Program, *, commit: str) -> EngineResult:
     from llmos.engines import pulumi
 
     if any(image.build for image in session.stack.plan.images) and session.stack.plan.target == "local":
         builds.name_registry(install=session.install)
     run = with_image_env(session, make=True)
     with step("deploying"):
-        return pulumi.up(dataclasses.replace(run, env={**run.env, "LLMOS_SOURCE_COMMIT": commit}))
+        run = dataclasses.replace(run, env={**run.env, "LLMOS_SOURCE_COMMIT": commit})
+        return pulumi.up(run, program=program)

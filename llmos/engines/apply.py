@@ -13,8 +13,11 @@ from collections.abc import Iterable, Sequence
 from llmos.checks.admission import pods_of
 from llmos.engines.applyset import FIELD_MANAGER, ApplySet, delete_objects, raise_refusal
 from llmos.engines.base import ENGINE_LABEL, EngineResult, EngineRun
+from llmos.engines.counts import release
 from llmos.engines.kubectl import NAME, kube_of, namespace_of, preview, wanted_objects
 from llmos.engines.lock import hold
+from llmos.engines.planned import claims_of, delete_replaced
+from llmos.engines.replaces import refuse_replaces
 from llmos.engines.rollout import wait_available
 from llmos.engines.shapes import going
 from llmos.engines.teardown import await_deleted, settled_namespace
@@ -35,8 +38,8 @@ def up(run: EngineRun, program: Program, *, timeout_seconds: float) -> EngineRes
         timeout_seconds: longest wait for the Deployments.
 
     Raises:
-        As ``kubectl.preview``; and ``EnvironmentFault`` when another run holds the stack or takes it away, and with the
-        reason of every Deployment that does not come up.
+        As ``kubectl.preview``; ``UserFault`` for replaces that are not allowed; and ``EnvironmentFault`` when another
+        run holds the stack or takes it away, and with the reason of every Deployment that does not come up.
     """
     started = time.monotonic()
     kube, objects = kube_of(run), kubernetes_objects(program, engine=NAME)
@@ -49,11 +52,16 @@ def up(run: EngineRun, program: Program, *, timeout_seconds: float) -> EngineRes
         kube, stack=run.stack, namespace=run.namespace, command=run.command, progress=run.progress
     ) as held:
         actions = actions or preview(run, program)
+        refuse_replaces(actions, allowed=run.allow_replace)
         applyset = ApplySet(kube=held.kube, stack=run.stack, namespace=run.namespace)
         state = applyset.state()
         if any(action.action != "same" for action in actions) or not state.is_settled(objects):
             # First, because afterwards the parent exists and nothing would look for them any more.
             delete_objects(held.kube, state.strays(objects))
+            for action in actions:
+                if action.action == "delete" and action.replaces:
+                    delete_replaced(held.kube, action)
+            release(held.kube, claims_of(run, held.kube, objects, program))
             _apply(held.kube, run, program, applyset)
         wait_available(
             held.kube, namespace=run.namespace, stack=run.stack, progress=run.progress, timeout_seconds=timeout_seconds
@@ -69,9 +77,9 @@ def _apply(kube: Kube, run: EngineRun, program: Program, applyset: ApplySet) -> 
         await_deleted(kube, live.values(), run.progress)
         live = kube.live(objects)
     wanted = wanted_objects(objects, live, program)
-    _apply_namespace(kube, [item for item in wanted if item["kind"] == "Namespace"])
+    _apply_namespace(kube, [item for item in wanted if item["kind"] == "Namespace"], force=run.force_conflicts)
     _admit_pods(kube, wanted)
-    applyset.apply([item for item in wanted if item["kind"] != "Namespace"])
+    applyset.apply([item for item in wanted if item["kind"] != "Namespace"], force=run.force_conflicts)
 
 
 def _create_namespace(kube: Kube, run: EngineRun, objects: Iterable[KubeObject]) -> None:
@@ -101,12 +109,12 @@ def _create_namespace(kube: Kube, run: EngineRun, objects: Iterable[KubeObject])
     namespace_of(kube, run)
 
 
-def _apply_namespace(kube: Kube, namespaces: Sequence[KubeObject]) -> None:
+def _apply_namespace(kube: Kube, namespaces: Sequence[KubeObject], *, force: bool) -> None:
     """The namespace is applied outside the ApplySet: pruned with it, everything inside would go too."""
     if namespaces:
         done = kube.run(
-            "apply", "--server-side", f"--field-manager={FIELD_MANAGER}", "-f", "-", stdin=as_list(namespaces),
-            check=False,
+            "apply", "--server-side", f"--field-manager={FIELD_MANAGER}", "-f", "-",
+            *(["--force-conflicts"] if force else []), stdin=as_list(namespaces), check=False,
         )
         if done.returncode != 0:
             raise_refusal(done.stderr)

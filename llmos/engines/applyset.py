@@ -5,12 +5,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from llmos.engines.asking import raise_refused
 from llmos.kube import Kube, KubeObject, as_list, identity
-from planner.faults import EnvironmentFault, Fault, UserFault
 
 __all__ = ["FIELD_MANAGER", "MEMBER_LABEL", "ApplySet", "State", "delete_objects", "raise_refusal"]
 
@@ -19,7 +18,6 @@ MEMBER_LABEL = "applyset.kubernetes.io/part-of"
 _KINDS_ANNOTATION = "applyset.kubernetes.io/contains-group-kinds"
 # What of ours no namespace takes along when somebody deletes it by hand, the set's parent included.
 _CLUSTER_KINDS = ("NodePool.karpenter.sh", "KWOKNodeClass.karpenter.kwok.sh", "EC2NodeClass.karpenter.k8s.aws")
-_CONFLICT = re.compile(r'conflicts? with "(?P<owner>[^"]+)"')
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,8 +91,12 @@ class ApplySet:
         # One kind that the cluster does not know fails the question about all of them.
         return [item for kind in kinds for item in self.kube.get(kind, *where)]
 
-    def apply(self, objects: Sequence[KubeObject]) -> None:
+    def apply(self, objects: Sequence[KubeObject], *, force: bool = False) -> None:
         """Create and update the objects, and prune members that are not among them.
+
+        Args:
+            objects: all members.
+            force: take over fields that other managers own.
 
         Raises:
             UserFault: another field manager owns a field that differs; names it.
@@ -102,22 +104,11 @@ class ApplySet:
         """
         done = self.kube.run(
             "apply", "--server-side", f"--field-manager={FIELD_MANAGER}", f"--applyset=configmaps/{self.parent_name}",
-            "--prune", "-n", self.namespace, "-f", "-",
+            "--prune", "-n", self.namespace, "-f", "-", *(["--force-conflicts"] if force else []),
             stdin=as_list(objects), check=False, timeout_seconds=300, env={"KUBECTL_APPLYSET": "true"},
         )
         if done.returncode != 0:
             raise_refusal(done.stderr)
-
-    def dry_run(self, objects: Sequence[KubeObject]) -> list[KubeObject]:
-        """The objects as the API server would store them: validated, defaulted, and stored nowhere."""
-        done = self.kube.run(
-            "apply", "--server-side", f"--field-manager={FIELD_MANAGER}", "--dry-run=server", "-o", "json", "-f", "-",
-            stdin=as_list(objects), check=False, timeout_seconds=120,
-        )
-        if done.returncode != 0:
-            raise_refusal(done.stderr)
-        found = json.loads(done.stdout)
-        return found["items"] if found.get("kind") == "List" else [found]
 
 
 def delete_objects(kube: Kube, items: Iterable[KubeObject], *, wait_seconds: int = 180) -> None:
@@ -143,18 +134,5 @@ def _group_kind(item: KubeObject) -> str:
 
 
 def raise_refusal(stderr: str) -> None:
-    """Turn kubectl's words into a fault that names the owner of a conflicting field, or the object refused."""
-    lines = [line for line in stderr.strip().splitlines() if not line.startswith(("Warning:", "Please review", "*"))]
-    said = "\n    ".join(lines[-12:])
-    owners = sorted(set(_CONFLICT.findall(stderr)))
-    if owners:
-        raise UserFault(
-            Fault(
-                what=f"fields of this stack were changed by {', '.join(owners)}:\n    {said}", where="cluster",
-                fix="put the wanted value into the stack file, or take the field back with "
-                "`kubectl apply --server-side --force-conflicts --field-manager=llmagentos`",
-            )
-        )
-    raise EnvironmentFault(
-        Fault(what=f"the API server refused:\n    {said}", where="cluster", fix="change what it names and repeat")
-    )
+    """Turn kubectl's words into a fault that names the owner of a conflicting field, or quotes the server's reason."""
+    raise_refused({("cluster", "", ""): stderr})

@@ -34,6 +34,7 @@ class EngineRun:
         offline: reach no cluster and ask for no credentials; only ``preview`` can do that.
         command: what the user called, for others who find the stack held by it, e.g. ``up --stack dev``.
         env: variables the program is run with, on top of this process's own.
+        force_conflicts: take over fields that other field managers own, instead of refusing.
         allow_replace: objects that may be deleted and created again, e.g. ``Deployment/chat``.
         progress: called with one line for each thing worth knowing while the engine works.
     """
@@ -48,6 +49,7 @@ class EngineRun:
     offline: bool = False
     command: str = ""
     env: Mapping[str, str] = field(default_factory=dict)
+    force_conflicts: bool = False
     allow_replace: tuple[str, ...] = ()
     progress: Progress = note
 

@@ -5,11 +5,13 @@ Actions are read off the server's own dry run; nothing but that classification i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 from llmos.engines.applyset import ApplySet
-from llmos.engines.base import ENGINE_LABEL, Action, EngineAction, EngineRun
-from llmos.engines.shapes import comparable, going, has_unknown, in_namespace, keep_ignored, masked, stand_in
+from llmos.engines.asking import raise_refused
+from llmos.engines.base import ENGINE_LABEL, EngineAction, EngineRun
+from llmos.engines.planned import answers_of, replaced_in, row_of, rows, type_token
+from llmos.engines.shapes import comparable, going, keep_ignored, masked
 from llmos.kube import Kube, KubeObject, identity
 from llmos.objects import ignored_paths, kubernetes_objects, type_of
 from llmos.synth import Program
@@ -39,13 +41,19 @@ def preview(run: EngineRun, program: Program) -> tuple[EngineAction, ...]:
     objects = kubernetes_objects(program, engine=NAME)
     live = kube.live(objects)
     wanted = wanted_objects(objects, live, program)
-    actions = _classify(run, kube, wanted, live, namespace_exists=namespace is not None)
+    answers = answers_of(run, kube, wanted, program, namespace_exists=namespace is not None)
+    replaced = replaced_in(answers, live, wanted)
+    raise_refused({key: said for key, said in answers.refused.items() if key not in replaced})
     types = type_of(program)
-    found = [_action(item_id, action, types.get(item_id, "")) for item_id, action in actions.items()]
+    found = [
+        row for item in wanted
+        for row in rows(item, live.get(identity(item)), answers, replaced, types.get(identity(item), ""))
+    ]  # fmt: skip
     members = ApplySet(kube=kube, stack=run.stack, namespace=run.namespace).members()
-    gone = {identity(member): member for member in members if identity(member) not in actions and not going(member)}
-    found += [_action(key, "delete", _type_token(member)) for key, member in gone.items()]
-    return tuple(sorted(found, key=lambda action: (action.kind, action.namespace, action.name)))
+    there = set(map(identity, wanted))
+    gone = [member for member in members if identity(member) not in there and not going(member)]
+    found += [row_of(member, "delete", type_token(member)) for member in gone]
+    return tuple(sorted(found, key=lambda action: (action.kind, action.namespace, action.name, action.action)))
 
 
 def differences(
@@ -56,7 +64,10 @@ def differences(
     live = kube.live(objects)
     wanted = wanted_objects(objects, live, program)
     exists = namespace_of(kube, run) is not None
-    stored = _dry_run(run, kube, wanted, namespace_exists=exists)
+    answers = answers_of(run, kube, wanted, program, namespace_exists=exists)
+    replaced = replaced_in(answers, live, wanted)
+    raise_refused({key: said for key, said in answers.refused.items() if key not in replaced})
+    stored = {**{identity(item): item for item in wanted if identity(item) in replaced}, **answers.stored}
     members = ApplySet(kube=kube, stack=run.stack, namespace=run.namespace).members() if exists else []
     before = {**live, **{identity(member): member for member in members}}
     found = {}
@@ -97,51 +108,3 @@ def namespace_of(kube: Kube, run: EngineRun) -> KubeObject | None:
     if fault:
         raise UserFault(fault)
     return found[0] if found else None
-
-
-def _classify(
-    run: EngineRun,
-    kube: Kube,
-    wanted: Sequence[KubeObject],
-    live: Mapping[tuple[str, str, str], KubeObject],
-    *,
-    namespace_exists: bool,
-) -> dict[tuple[str, str, str], Action]:
-    """create, update or same for each wanted object."""
-    unknown = {identity(item) for item in wanted if has_unknown(item)}
-    stored = _dry_run(run, kube, wanted, namespace_exists=namespace_exists)
-    actions: dict[tuple[str, str, str], Action] = {}
-    for item in wanted:
-        key = identity(item)
-        if key not in live or going(live[key]):
-            actions[key] = "create"
-        elif key in unknown or comparable(stored[key]) != comparable(live[key]):
-            actions[key] = "update"
-        else:
-            actions[key] = "same"
-    return actions
-
-
-def _dry_run(
-    run: EngineRun, kube: Kube, wanted: Sequence[KubeObject], *, namespace_exists: bool
-) -> dict[tuple[str, str, str], KubeObject]:
-    """The objects as the server would store them. Where the namespace is missing they are validated in ``default``,
-    because a dry run creates nothing that later objects of it could be put into."""
-    asked = [stand_in(item) for item in wanted]
-    applyset = ApplySet(kube=kube, stack=run.stack, namespace=run.namespace)
-    if namespace_exists:
-        return {identity(item): item for item in applyset.dry_run(asked)}
-    spaces = {identity(item): item for item in asked if item["kind"] == "Namespace"}
-    moved = applyset.dry_run([in_namespace(item, "default") for item in asked if item["kind"] != "Namespace"])
-    stored = [in_namespace(item, run.namespace) for item in moved]
-    return {**spaces, **{identity(item): item for item in stored}}
-
-
-def _action(key: tuple[str, str, str], action: Action, type_token: str) -> EngineAction:
-    kind, namespace, name = key
-    return EngineAction(type=type_token, kind=kind, namespace=namespace, name=name, action=action)
-
-
-def _type_token(item: KubeObject) -> str:
-    version = item["apiVersion"]
-    return f"kubernetes:{version if '/' in version else 'core/' + version}:{item['kind']}"

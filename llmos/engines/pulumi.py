@@ -7,27 +7,29 @@ API takes half a second to import, so only functions that start the CLI import i
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
-from llmos.engines import pulumi_cli, pulumi_workspace
+from llmos.engines import pulumi_workspace
 from llmos.engines.base import EngineAction, EngineResult, EngineRun
-from llmos.engines.pulumi_cluster import cluster_uid, refuse_foreign_namespace
+from llmos.engines.counts import release
+from llmos.engines.kubectl import kube_of
+from llmos.engines.pulumi_cluster import refuse_foreign_namespace
 from llmos.engines.pulumi_events import EventLog
-from llmos.engines.pulumi_faults import explain, violations
-from llmos.engines.pulumi_recovery import adopt_pending, break_stale_lock
-from llmos.engines.pulumi_workspace import PulumiWorkspace
+from llmos.engines.pulumi_faults import errors, violations
+from llmos.engines.pulumi_recovery import adopt_pending
+from llmos.engines.pulumi_session import PulumiSession, guarded, open_stack
+from llmos.engines.pulumi_validate import claims_on_counts, validated
+from llmos.engines.pulumi_workspace import PATCH_FORCE
 from llmos.engines.replaces import refuse_replaces
+from llmos.synth import Program
 from planner.faults import Fault, UserFault
 
 if TYPE_CHECKING:
-    from pulumi.automation import OutputValue, Stack
+    from pulumi.automation import OutputValue
 
 __all__ = ["PulumiStatus", "destroy", "preview", "refresh", "status", "up"]
-
-_T = TypeVar("_T")
-
 
 @dataclass(frozen=True, kw_only=True)
 class PulumiStatus:
@@ -48,26 +50,12 @@ class PulumiStatus:
     outputs: Mapping[str, object]
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Session:
-    """A stack opened in its workspace.
-
-    ``moved`` says that the state is about a cluster that has been replaced: without a refresh, the engine would
-    believe that everything is there already.
-    """
-
-    run: EngineRun
-    workspace: PulumiWorkspace
-    stack: Stack
-    cluster_uid: str
-    moved: bool
-
-
-def preview(run: EngineRun, *, refuse: bool = True) -> tuple[EngineAction, ...]:
+def preview(run: EngineRun, *, program: Program | None = None, refuse: bool = True) -> tuple[EngineAction, ...]:
     """What `up` would do to each object; changes nothing.
 
     Args:
         run: stack and cluster.
+        program: as synthesised for a preview; its objects are shown to the API server where there is kubectl.
         refuse: raise for mandatory policies and for replaces that are not allowed; false for a caller that has asked
             the policies itself and shows what they refuse beside the actions.
 
@@ -80,26 +68,29 @@ def preview(run: EngineRun, *, refuse: bool = True) -> tuple[EngineAction, ...]:
         fix = "leave out --offline, or take `--engine kubectl`"
         raise UserFault(Fault(what="the pulumi engine asks the cluster and the state", where=where, fix=fix))
     refuse_foreign_namespace(run)
-    return _preview(_open(run), refuse=refuse)
+    return _preview(open_stack(run), program=program, refuse=refuse)
 
 
-def up(run: EngineRun, *, previewed: bool = False) -> EngineResult:
+def up(run: EngineRun, *, program: Program | None = None, previewed: bool = False) -> EngineResult:
     """Create or update the stack.
 
     A preview always comes first, because policies about the whole stack (budgets) are asked at the end of a run, and
-    at the end of an update it is too late. ``previewed`` says that the caller has just done that.
+    at the end of an update it is too late. ``previewed`` says that the caller has just done that; ``program`` as for
+    ``preview``.
 
     Raises:
         UserFault, EnvironmentFault: as for ``preview``; also for each object that was refused or did not become ready.
     """
     started = time.monotonic()
     refuse_foreign_namespace(run)
-    session = _open(run)
+    session = open_stack(run)
     _adopt_pending(session)
     if not previewed:
-        _preview(session)
+        _preview(session, program=program)
+    if program:
+        release(kube_of(run), claims_on_counts(run, program))
     log = EventLog(progress=run.progress)
-    done = _guarded(
+    done = guarded(
         lambda: session.stack.up(
             on_event=log.feed, policy_packs=[str(run.policy_pack)], policy_pack_configs=[str(run.policy_config)],
             refresh=session.moved, color="never", show_secrets=False, suppress_outputs=True, suppress_progress=True,
@@ -121,9 +112,9 @@ def destroy(run: EngineRun) -> EngineResult:
         EnvironmentFault: an object could not be deleted; the state keeps it, so that `destroy` can be run again.
     """
     started = time.monotonic()
-    session = _open(run)
+    session = open_stack(run)
     log = EventLog(progress=run.progress)
-    _guarded(
+    guarded(
         lambda: session.stack.destroy(
             on_event=log.feed, refresh=session.moved, color="never", show_secrets=False, suppress_progress=True
         ),
@@ -140,9 +131,9 @@ def refresh(run: EngineRun) -> EngineResult:
     An action of the result says what the cluster had done: ``update`` changed the object, ``delete`` lost it.
     """
     started = time.monotonic()
-    session = _open(run)
+    session = open_stack(run)
     log = EventLog(progress=run.progress, announce=False)
-    _guarded(
+    guarded(
         lambda: session.stack.refresh(
             on_event=log.feed, clear_pending_creates=True, color="never", show_secrets=False, suppress_progress=True
         ),
@@ -154,7 +145,7 @@ def refresh(run: EngineRun) -> EngineResult:
 
 def status(run: EngineRun) -> PulumiStatus:
     """What the state knows of the stack; asks neither the cluster nor the program."""
-    session = _open(run)
+    session = open_stack(run)
     last = session.stack.info(show_secrets=False)
     return PulumiStatus(
         backend=session.workspace.backend,
@@ -169,11 +160,17 @@ def _masked(outputs: Mapping[str, OutputValue]) -> Mapping[str, object]:
     return {name: "[secret]" if output.secret else output.value for name, output in outputs.items()}
 
 
-def _preview(session: _Session, *, refuse: bool = True) -> tuple[EngineAction, ...]:
+def _preview(
+    session: PulumiSession, *, program: Program | None = None, refuse: bool = True
+) -> tuple[EngineAction, ...]:
     run = session.run
     log = EventLog(progress=run.progress)
+    env = session.stack.workspace.env_vars
+    if program:
+        # The provider stops at the first conflict and names no object; `validated` finds all of them.
+        env[PATCH_FORCE] = "true"
     try:
-        _guarded(
+        guarded(
             lambda: session.stack.preview(
                 on_event=log.feed, policy_packs=[str(run.policy_pack)], policy_pack_configs=[str(run.policy_config)],
                 refresh=session.moved, color="never", suppress_outputs=True, suppress_progress=True,
@@ -182,49 +179,20 @@ def _preview(session: _Session, *, refuse: bool = True) -> tuple[EngineAction, .
         )  # fmt: skip
     except UserFault:
         # Broken policies are the caller's to show; an object that the engine refuses is an error in any case.
-        if refuse or log.errors or not violations(log.violations):
+        if refuse or errors(log) or not violations(log.violations):
             raise
+    finally:
+        if not run.force_conflicts:
+            env.pop(PATCH_FORCE, None)
     if refuse:
         broken = violations(log.violations)
         if broken:
             raise UserFault(broken)
         refuse_replaces(log.actions(), allowed=run.allow_replace)
-    return log.actions()
+    return validated(run, program, log.actions()) if program else log.actions()
 
 
-def _open(run: EngineRun) -> _Session:
-    """Select the stack, created when it is not there yet."""
-    from pulumi.automation import CommandError, LocalWorkspace, Stack
-
-    command = pulumi_cli.require()
-    workspace = pulumi_workspace.prepare(run)
-    local = LocalWorkspace(
-        work_dir=str(workspace.folder), env_vars=workspace.env, pulumi_command=command,
-        secrets_provider=workspace.secrets_provider or None,
-    )  # fmt: skip
-    try:
-        stack = Stack.create_or_select(run.stack, local)
-    except CommandError as error:
-        raise explain(error, EventLog(progress=run.progress), run=run, doing="opening") from error
-    uid = cluster_uid(run)
-    return _Session(run=run, workspace=workspace, stack=stack, cluster_uid=uid, moved=workspace.is_new_cluster(uid))
-
-
-def _guarded(work: Callable[[], _T], *, session: _Session, log: EventLog, doing: str) -> _T:
-    """Run the CLI; break the lock of a run on this machine that no longer lives, and turn failures into faults."""
-    from pulumi.automation import CommandError, ConcurrentUpdateError
-
-    try:
-        try:
-            return work()
-        except ConcurrentUpdateError as error:
-            break_stale_lock(error, stack=session.stack, run=session.run, folder=session.workspace.folder)
-            return work()
-    except CommandError as error:
-        raise explain(error, log, run=session.run, doing=doing) from error
-
-
-def _adopt_pending(session: _Session) -> None:
+def _adopt_pending(session: PulumiSession) -> None:
     """Note in the state what a killed run created without coming to note it; else `up` fails with "already exists".
 
     The refresh afterwards drops again what was not created after all.
@@ -235,8 +203,8 @@ def _adopt_pending(session: _Session) -> None:
         return
     session.run.progress(f"looking for {adopted} objects that a killed run may have created")
     log = EventLog(progress=session.run.progress)
-    _guarded(lambda: session.stack.import_stack(exported), session=session, log=log, doing="recovery")
-    _guarded(
+    guarded(lambda: session.stack.import_stack(exported), session=session, log=log, doing="recovery")
+    guarded(
         lambda: session.stack.refresh(on_event=log.feed, color="never", show_secrets=False, suppress_progress=True),
         session=session, log=log, doing="refresh",
     )  # fmt: skip

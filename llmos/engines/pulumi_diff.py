@@ -18,10 +18,10 @@ from llmos.kube import Kube, KubeObject, as_list, identity
 from llmos.objects import ignored_paths, kubernetes_objects
 from llmos.synth import Program
 
-__all__ = ["differences"]
+__all__ = ["MANAGER_PREFIX", "differences", "live_and_managers"]
 
 _Key = tuple[str, str, str]
-_MANAGER_PREFIX = "pulumi-kubernetes"
+MANAGER_PREFIX = "pulumi-kubernetes"
 _OWN_ANNOTATIONS = "pulumi.com/"
 # Kinds of which a stack may have had the only object until now; one that the cluster does not know has none.
 _KINDS = (
@@ -42,7 +42,7 @@ def differences(run: EngineRun, program: Program) -> dict[_Key, tuple[KubeObject
     """
     refuse_foreign_namespace(run)
     kube, objects = kube_of(run), kubernetes_objects(program, engine="pulumi")
-    live, managers = _live(kube, objects)
+    live, managers = live_and_managers(kube, objects)
     ignored = ignored_paths(program)
     wanted = [stand_in(keep_ignored(item, live, ignored.get(identity(item), ()))) for item in objects]
     stored = {identity(item): item for item in wanted if identity(item) not in live}
@@ -58,7 +58,7 @@ def differences(run: EngineRun, program: Program) -> dict[_Key, tuple[KubeObject
     return found
 
 
-def _live(kube: Kube, objects: Sequence[KubeObject]) -> tuple[dict[_Key, KubeObject], dict[_Key, str]]:
+def live_and_managers(kube: Kube, objects: Sequence[KubeObject]) -> tuple[dict[_Key, KubeObject], dict[_Key, str]]:
     """The objects that exist, and the field manager under which each was deployed."""
     present = kube.live(objects)
     if not present:
@@ -77,8 +77,8 @@ def _bare(item: KubeObject) -> KubeObject:
 
 def _manager(item: KubeObject) -> str:
     entries = item["metadata"].get("managedFields", [])
-    names = [entry["manager"] for entry in entries if entry["manager"].startswith(_MANAGER_PREFIX)]
-    return names[0] if names else _MANAGER_PREFIX
+    names = [entry["manager"] for entry in entries if entry["manager"].startswith(MANAGER_PREFIX)]
+    return names[0] if names else MANAGER_PREFIX
 
 
 def _dry_run(kube: Kube, objects: Sequence[KubeObject], *, manager: str) -> dict[_Key, KubeObject]:

@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from llmos.engines.base import EngineRun
+from llmos.engines.conflicts import conflict_fault, conflicts
 from llmos.engines.pulumi_events import EventLog, Violation
-from llmos.images.build_faults import KNOWN as BUILD_FAILURES
+from llmos.images.build_faults import PROVIDER as BUILD_FAILURES
 from planner.faults import EnvironmentFault, Fault, LlmosError, UserFault
 
 if TYPE_CHECKING:
     from pulumi.automation import CommandError
 
-__all__ = ["explain", "violations"]
+__all__ = ["errors", "explain", "violations"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,10 +32,6 @@ _KNOWN = (
     _Known(
         pattern=r"incorrect passphrase",
         fix="set PULUMI_CONFIG_PASSPHRASE or PULUMI_CONFIG_PASSPHRASE_FILE to the stack's own passphrase",
-    ),
-    _Known(
-        pattern=r"(?i)conflicts? with \"|field manager",
-        fix="let one owner set the field: remove it from the other tool, or name it under `pod_overrides` there",
     ),
     _Known(
         pattern=r"is invalid|Invalid value|violates PodSecurity|admission webhook", fix="correct that field", user=True
@@ -93,12 +90,17 @@ def explain(error: CommandError, log: EventLog, *, run: EngineRun, doing: str) -
     if broken:
         return UserFault(broken)
     where = f"{doing} of stack {run.stack}"
-    found = [(d.object or where, message) for d in log.errors if (message := _condense(d.message))]
+    found = [(place or where, message) for place, message in errors(log)]
     if not found:
         found = [(where, _from_output(str(error)))]
     faults = [fault for place, message in found for fault in _faults(where=place, message=message)]
     kind = UserFault if all(user for _, user in faults) else EnvironmentFault
     return kind([fault for fault, _ in faults])
+
+
+def errors(log: EventLog) -> list[tuple[str, str]]:
+    """Object (empty for the whole run) and message of what went wrong, without the engine's own frame around it."""
+    return [(each.object, message) for each in log.errors if (message := _condense(each.message))]
 
 
 def violations(found: Sequence[Violation]) -> list[Fault]:
@@ -135,6 +137,9 @@ def _faults(*, where: str, message: str) -> list[tuple[Fault, bool]]:
     ]
     if stated:
         return stated
+    owned = conflicts(message)
+    if owned:
+        return [(conflict_fault(owned, where=where), True)]
     what = message.replace("\n", "\n    ")
     if where.startswith("Image "):
         for failure in BUILD_FAILURES:

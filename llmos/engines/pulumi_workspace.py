@@ -22,7 +22,10 @@ from llmos.files import write_whole
 from llmos.paths import PROJECT_ROOT, cache_dir
 from planner.faults import Fault, UserFault
 
-__all__ = ["PulumiWorkspace", "forget", "prepare"]
+__all__ = ["PATCH_FORCE", "PulumiWorkspace", "forget", "prepare"]
+
+PATCH_FORCE = "PULUMI_K8S_ENABLE_PATCH_FORCE"
+"""Has the Kubernetes provider take over fields of other field managers; in a preview, pass over them."""
 
 _CLOUD = ("https://", "http://")
 
@@ -82,6 +85,8 @@ def prepare(run: EngineRun) -> PulumiWorkspace:
     folder.mkdir(parents=True, exist_ok=True)
     moved = _relocated(project)
     env = {"PULUMI_SKIP_UPDATE_CHECK": "true", "PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER": "true"}
+    if run.force_conflicts:
+        env[PATCH_FORCE] = "true"
     if run.kubeconfig:
         env["KUBECONFIG"] = str(run.kubeconfig)
     local_state = "" if backend else _local_state(home)

@@ -2,7 +2,6 @@
 
 from planner.plan.aws import node_role, subnet_tag
 from planner.plan.aws_types import (
-    ArtifactPlan,
     AwsPlan,
     CachePlan,
     ClusterPlan,
@@ -42,7 +41,6 @@ __all__ = [
     "FIXED_EPOCH",
     "AdapterPlan",
     "ApplicationPlan",
-    "ArtifactPlan",
     "AwsPlan",
     "BuildsPlan",
     "CachePlan",

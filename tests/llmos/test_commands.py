@@ -40,6 +40,20 @@ def test_unchanged_objects_are_counted_not_listed() -> None:
     assert text_of(report.actions_table([action("one", "same")])).strip() == "Objects: 1 same"
 
 
+def test_the_table_says_what_is_replaced_and_what_was_validated_with_a_stand_in_digest() -> None:
+    def row(name: str, **more: object) -> EngineAction:
+        return EngineAction(type="t", kind="Deployment", namespace="n", name=name, **{"action": "update", **more})  # type: ignore[arg-type]
+
+    plain = text_of(report.actions_table([row("one")]))
+    assert "note" not in plain
+    text = text_of(report.actions_table([
+        row("one", stand_in_digest=True), row("two"), row("three", action="delete", replaces=("spec.selector",)),
+    ]))  # fmt: skip
+    lines = {line.split()[3]: line for line in text.splitlines() if " n " in line}
+    assert "validated with a stand-in digest" in lines["one"] and "stand-in" not in lines["two"]
+    assert "replaced: spec.selector cannot be changed in place" in lines["three"]
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_help_and_a_module(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:

@@ -119,7 +119,7 @@ def test_available_means_the_newest_version_and_nothing_else(field: str, value: 
 
 def test_a_conflict_names_its_owner() -> None:
     said = 'error: Apply failed with 1 conflict: conflict with "kubectl-edit" using apps/v1: .spec.replicas\n'
-    with pytest.raises(UserFault, match="changed by kubectl-edit"):
+    with pytest.raises(UserFault, match=r"by hand, with kubectl-edit, set \.spec\.replicas"):
         raise_refusal(said)
     with pytest.raises(EnvironmentFault, match="quota"):
         raise_refusal("Error from server (Forbidden): exceeded quota\n")

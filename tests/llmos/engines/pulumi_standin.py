@@ -27,7 +27,8 @@ words = [word for word in sys.argv[1:] if word != "--non-interactive"]
 names = [word for word in words if not word.startswith("-")]
 passphrase = os.environ.get("PULUMI_CONFIG_PASSPHRASE_FILE", "")
 call = {{"argv": words, "cwd": os.getcwd(), "kubeconfig": os.environ.get("KUBECONFIG", ""), "passphrase": passphrase,
-        "backend": os.environ.get("PULUMI_BACKEND_URL", "")}}
+        "backend": os.environ.get("PULUMI_BACKEND_URL", ""),
+        "force": os.environ.get("PULUMI_K8S_ENABLE_PATCH_FORCE", "")}}
 with (folder / "calls.jsonl").open("a", encoding="utf-8") as calls:
     calls.write(json.dumps(call) + "\\n")
 replies = json.loads((folder / "replies.json").read_text(encoding="utf-8"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import socket
@@ -252,3 +253,65 @@ def test_offline_is_not_for_this_engine(standin: Standin, tmp_path: Path) -> Non
     )
     with pytest.raises(UserFault, match="--offline"):
         pulumi.preview(offline)
+
+
+def test_a_replace_is_refused_before_anything_is_deployed(standin: Standin, run: EngineRun, said: list[str]) -> None:
+    standin.answer("preview", Reply(events=recorded("replace")))
+    with pytest.raises(UserFault) as caught:
+        pulumi.up(run)
+    assert [fault.where for fault in caught.value.faults] == [
+        "Deployment/eng/chat: metadata.namespace", "Deployment/eng/helper: metadata.namespace",
+        "Namespace/eng: metadata.name",
+    ]  # fmt: skip
+    assert not standin.calls("up")
+    assert "Deployment chat is replaced: metadata.namespace changed" in said
+
+
+def test_a_replace_allowed_by_name_goes_on(standin: Standin, run: EngineRun) -> None:
+    standin.answer("preview", Reply(events=recorded("replace")))
+    standin.answer("up", Reply(events=recorded("up_again")))
+    names = ("Deployment/chat", "Deployment/helper", "Namespace/eng")
+    pulumi.up(dataclasses.replace(run, allow_replace=names))
+    assert len(standin.calls("up")) == 1
+
+
+def test_a_caller_that_shows_findings_gets_the_actions_of_a_refused_preview(standin: Standin, run: EngineRun) -> None:
+    standin.answer("preview", Reply(events=recorded("replace")))
+    rows = {(row.kind, row.action): row for row in pulumi.preview(run, refuse=False)}
+    assert rows["Deployment", "delete"].replaces == rows["Deployment", "create"].replaces == ("metadata.namespace",)
+    assert rows["Namespace", "delete"].name == "eng" and rows["Namespace", "create"].name == "eng2"
+    assert rows["NodePool", "same"].replaces == ()
+    standin.answer("preview", Reply(events=recorded("policy"), exit_code=255, stderr="error: preview failed"))
+    assert pulumi.preview(run, refuse=False), "policies are the caller's to show"
+    standin.answer("preview", Reply(events=recorded("stated"), exit_code=255, stderr="error: preview failed"))
+    with pytest.raises(UserFault, match="too large"):
+        pulumi.preview(run, refuse=False)
+
+
+def test_a_conflict_names_the_owner_of_the_field(standin: Standin, run: EngineRun) -> None:
+    standin.answer("up", Reply(events=recorded("conflict"), exit_code=255, stderr="error: update failed"))
+    with pytest.raises(UserFault) as caught:
+        pulumi.up(run, previewed=True)
+    (fault,) = caught.value.faults
+    assert fault.where == "Deployment helper"
+    assert fault.what == (
+        "fields that this stack states belong to somebody else: other set "
+        ".spec.template.spec.terminationGracePeriodSeconds"
+    )
+    assert "--force-conflicts" in fault.fix
+
+
+def test_taking_fields_over_is_the_providers_own_switch(standin: Standin, run: EngineRun) -> None:
+    standin.answer("up", Reply(events=recorded("up_again")))
+    pulumi.up(run, previewed=True)
+    pulumi.up(dataclasses.replace(run, force_conflicts=True), previewed=True)
+    assert [call["force"] for call in standin.calls("up")] == ["", "true"]
+
+
+def test_a_refresh_says_what_the_cluster_had_done(standin: Standin, run: EngineRun, said: list[str]) -> None:
+    standin.answer("refresh", Reply(events=recorded("refresh")))
+    changed = {(a.action, a.kind, a.name) for a in pulumi.refresh(run).actions if a.action != "same"}
+    assert changed == {("update", "Deployment", "helper"), ("delete", "PodDisruptionBudget", "chat")}
+    (call,) = standin.calls("refresh")
+    assert "--clear-pending-creates" in call["argv"]
+    assert not [line for line in said if "deleted" in line], "nothing was deleted but in the state"
