@@ -13,6 +13,7 @@ import pulumi_kubernetes as k8s
 from components._base import Component, Identity, awaited
 from components._docker import registries_provider
 from components._machine import Machine
+from components._stated import stated
 from components.app_image import AppImage, AppImageArgs
 from components.application import Application, ApplicationArgs, Backend
 from components.autoscaler import Autoscaler, AutoscalerArgs
@@ -61,7 +62,8 @@ class LlmStack(Component):
 
     def __init__(self, name: str, args: LlmStackArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         plan = args.plan
-        super().__init__(name, props=_stated(args), opts=_with_providers(plan, args.machine, opts))
+        claims = stated(plan, allow_replace=args.allow_replace)
+        super().__init__(name, props=claims, opts=_with_providers(plan, args.machine, opts))
         self._plan, self._machine = plan, args.machine
         self._identity = Identity(
             stack=plan.stack, namespace=plan.namespace.name, durable=plan.environment != "dev",
@@ -85,7 +87,7 @@ class LlmStack(Component):
             "source_commit": plan.source_commit or args.machine.source_commit,
         }
         # The engine shows policies about the whole stack its outputs only, so what the stack states is repeated there.
-        self.register_outputs({**_stated(args), **self.summary})
+        self.register_outputs({**claims, **self.summary})
 
     def _make_registry(self) -> Registry | EcrRegistry:
         plan = self._plan
@@ -199,21 +201,6 @@ class LlmStack(Component):
         given = (found.ref, found.tag, *volumes)
         own = bool(found.build) or found.awaited or any(reference.startswith(server) for reference in given)
         return self._registry.pull_secret if own else ""
-
-
-def _stated(args: LlmStackArgs) -> dict[str, Any]:
-    plan = args.plan
-    names = {"usd_per_month": "usdPerMonth", "gpus": "gpus", "memory_gib": "memoryGib"}
-    budget = {names[key]: value for key, value in plan.budget.items()}
-    signatures = [{"payload": payload, "signature": signature} for payload, signature in plan.signatures]
-    release = {"release": {"sourceCommit": plan.source_commit, "signatures": signatures}} if plan.released else {}
-    return {
-        "stack": plan.stack,
-        "environment": plan.environment,
-        "budget": {**budget, "file": plan.stack_file} if budget else {},
-        "allowReplace": list(args.allow_replace),
-        **release,
-    }
 
 
 def make_stack(plan: Plan, machine: Machine) -> LlmStack | ClusterStack:
