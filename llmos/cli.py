@@ -15,7 +15,7 @@ COMMANDS = {
     "status": "show what runs, where, since when, and how to reach it",
     "logs": "show what the stack's applications and model servers write",
     "refresh": "bring the pulumi engine's state up to what the cluster has",
-    "diff": "show how the stack differs from the cluster",
+    "diff": "show how the stack differs from the cluster, or two stacks from each other",
     "size": "choose hardware for models with hardware: auto, say why, and keep it in the lock",
     "promote": "make what one stack runs the release of another: the same digests, verified",
     "render": "write the stack as plain YAML",

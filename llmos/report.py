@@ -15,9 +15,19 @@ from llmos.cluster.contents import is_simulated
 from llmos.engines.base import EngineAction
 from llmos.kube import KubeObject
 from llmos.packs import Finding
+from llmos.stack_diff import Row
 from planner.plan import CostItem, Plan, ServiceCost
 
-__all__ = ["actions_table", "console", "cost_table", "decisions_table", "findings_table", "money", "workloads_table"]
+__all__ = [
+    "actions_table",
+    "console",
+    "cost_table",
+    "decisions_table",
+    "differences_table",
+    "findings_table",
+    "money",
+    "workloads_table",
+]
 
 _STYLE = {"create": "green", "update": "yellow", "delete": "red", "same": "dim", "unknown": "magenta"}
 
@@ -119,6 +129,16 @@ def findings_table(findings: Iterable[Finding]) -> Table:
         place = ": ".join(filter(None, (row.object, row.path)))
         style = "red" if row.level == "mandatory" else "yellow"
         table.add_row(f"[{style}]{row.level}[/]", row.rule, place, row.message, row.fix)
+    return table
+
+
+def differences_table(section: str, stacks: Sequence[str], rows: Sequence[Row]) -> Table:
+    """What of one section differs between two stacks."""
+    table = _table(section.capitalize())
+    for column in ("what", *stacks):
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(Text(row.path), Text(row.first or "-"), Text(row.second or "-"))
     return table
 
 

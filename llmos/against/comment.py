@@ -127,7 +127,7 @@ def _hardware_line(change: HardwareChange) -> str:
     reasons = [f"because {change.because}"] if change.because else []
     reasons += [f"next best {change.runner_up}"] if change.runner_up else []
     reasons += [f"rejected {'; '.join(change.rejected)}"] if change.rejected else []
-    return f"{change.subject}: {change.before or 'none'} -> {change.after or 'none'}. {'. '.join(reasons)}"
+    return "; ".join([f"{change.subject}: {change.before or 'none'} -> {change.after or 'none'}", *reasons])
 
 
 def _finding_line(row: Mapping[str, str]) -> str:

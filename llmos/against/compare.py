@@ -11,6 +11,7 @@ from llmos.against.fields import FieldChange, differences
 
 __all__ = ["Comparison", "HardwareChange", "ObjectChange", "StackChange", "compare", "document"]
 
+_WAITING = "pulumi.com/"
 Side = Mapping[str, Any]
 Finding = Mapping[str, str]
 
@@ -178,9 +179,18 @@ def _identity(item: Mapping[str, Any]) -> tuple[str, str, str]:
 
 def _changes(before: Mapping[str, Any], after: Mapping[str, Any], rebuilt: Mapping[str, FieldChange]) -> Iterator[Any]:
     if "properties" in before and "properties" in after:
-        yield from differences(before["properties"], after["properties"])
+        yield from differences(_stripped(before["properties"]), _stripped(after["properties"]))
     if after["kind"] == "Deployment" and after["name"] in rebuilt:
         yield rebuilt[after["name"]]
+
+
+def _stripped(properties: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Without annotations that only steer how long Pulumi waits for the object."""
+    metadata = properties.get("metadata")
+    if not isinstance(metadata, Mapping) or not isinstance(metadata.get("annotations"), Mapping):
+        return properties
+    kept = {key: text for key, text in metadata["annotations"].items() if not key.startswith(_WAITING)}
+    return {**properties, "metadata": {**metadata, "annotations": kept or None}}
 
 
 def _rebuilt(before: Any, after: Any) -> Iterator[tuple[str, FieldChange]]:

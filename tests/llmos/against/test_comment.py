@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from llmos.against.comment import LIMIT, MARKER, comment, cost_line
 from llmos.against.compare import Comparison, HardwareChange, ObjectChange, StackChange
-from llmos.against.fields import FieldChange, differences
+from llmos.against.fields import FieldChange, differences, shown
 
 FIRST = re.compile(r"Monthly cost ([+-]\$[\d,]+|unknown) \((\$[\d,]+|unknown) -> (\$[\d,]+|unknown)\)")
 
@@ -144,3 +144,10 @@ def test_named_lists_are_compared_by_name() -> None:
     assert ("env[B].value", "2", "3") in found and any(path == "env[C]" for path, _, _ in found)
     moved = list(differences(before, {"env": before["env"][::-1]}))
     assert [change.after for change in moved] == ["reordered"]
+
+
+@given(name=st.from_regex(r"[a-z][a-z0-9./-]{1,120}", fullmatch=True), one=st.integers(0, 2**256 - 1))
+def test_two_digests_of_one_image_never_look_alike(name: str, one: int) -> None:
+    other = (one + 2**255) % 2**256
+    texts = [shown(f"{name}@sha256:{digest:064x}") for digest in (one, other)]
+    assert texts[0] != texts[1] and all(len(text) <= 80 for text in texts)
