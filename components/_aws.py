@@ -68,15 +68,17 @@ def service_trust(plan: AwsPlan, service: str) -> str:
     return document({**statement, "Condition": conditions} if conditions else statement)
 
 
-def _pod_trust(plan: AwsPlan, namespace: str, service_account: str) -> str:
-    """The pods of one service account of one cluster: EKS Pod Identity states all three as tags of the session.
+def _pod_trust(plan: AwsPlan, namespace: str, service_accounts: Sequence[str]) -> str:
+    """The pods of service accounts of one namespace: EKS Pod Identity states all three as tags of the session.
 
     Source: https://docs.aws.amazon.com/eks/latest/userguide/pod-id-abac.html
     """
     tags = {
         "aws:RequestTag/eks-cluster-name": plan.cluster_name,
         "aws:RequestTag/kubernetes-namespace": namespace,
-        "aws:RequestTag/kubernetes-service-account": service_account,
+        "aws:RequestTag/kubernetes-service-account": (
+            service_accounts[0] if len(service_accounts) == 1 else sorted(service_accounts)
+        ),
     }
     return document({
         "Effect": "Allow", "Principal": {"Service": "pods.eks.amazonaws.com"},
@@ -104,21 +106,21 @@ def pod_role(
     plan: AwsPlan,
     role_name: str,
     namespace: str,
-    service_account: str,
+    service_accounts: Sequence[str],
     policy: str = "",
     managed: Sequence[str] = (),
     cluster_name: Any = None,
     associate: bool = True,
 ) -> tuple[aws.iam.Role, list[Any]]:
-    """The role of a service account's pods, by EKS Pod Identity.
+    """The role of service accounts' pods, by EKS Pod Identity.
 
     Args:
         component: its parent.
         name: begins the names of its resources.
         plan: account, region and cluster.
         role_name: name in IAM.
-        namespace: of the service account.
-        service_account: its name.
+        namespace: of the service accounts.
+        service_accounts: their names.
         policy: what the pods may do, as ``document`` makes it.
         managed: policies that AWS keeps, by the end of their ARN.
         cluster_name: the cluster as an output, where the same program makes it; its name in the plan by default.
@@ -130,7 +132,7 @@ def pod_role(
     role = aws.iam.Role(
         f"{name}-role",
         name=role_name,
-        assume_role_policy=_pod_trust(plan, namespace, service_account),
+        assume_role_policy=_pod_trust(plan, namespace, service_accounts),
         opts=component.child(),
     )
     ready: list[Any] = attach(component, role, name, plan, managed)
@@ -138,18 +140,18 @@ def pod_role(
         ready.append(
             aws.iam.RolePolicy(f"{name}-policy", name=name, role=role.name, policy=policy, opts=component.child())
         )
-    if associate:
-        ready.append(
-            aws.eks.PodIdentityAssociation(
-                f"{name}-identity",
-                cluster_name=cluster_name or plan.cluster_name,
-                namespace=namespace,
-                service_account=service_account,
-                role_arn=role.arn,
-                opts=component.child(depends_on=ready),
-            )
+    identities = [
+        aws.eks.PodIdentityAssociation(
+            f"{name}-identity" if len(service_accounts) == 1 else f"{name}-identity-{account}",
+            cluster_name=cluster_name or plan.cluster_name,
+            namespace=namespace,
+            service_account=account,
+            role_arn=role.arn,
+            opts=component.child(depends_on=ready),
         )
-    return role, ready
+        for account in (service_accounts if associate else ())
+    ]
+    return role, [*ready, *identities]
 
 
 def key(

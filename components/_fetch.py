@@ -26,12 +26,12 @@ _RESOURCES = {"requests": {"cpu": "500m", "memory": "512Mi"}, "limits": {"cpu": 
 def files(model: ModelPlan) -> dict[str, Any]:
     """Content of the ConfigMap: the script, and its order."""
     order = awaited() if model.revision == AWAITED else _order(model)
-    return {**_scripts(), "order.json": order}
+    return {**_scripts(model), "order.json": order}
 
 
 def files_name(model: ModelPlan) -> str:
     """Name of the ConfigMap, with a hash of its content: pods of an older revision keep the order they started with."""
-    return f"{model.name}-fetch-{_hash([_scripts(), _order(model)])}"
+    return f"{model.name}-fetch-{_hash([_scripts(model), _order(model)])}"
 
 
 def job_name(model: ModelPlan, spec: dict[str, Any]) -> str:
@@ -44,9 +44,11 @@ def _hash(content: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:10]
 
 
-def _scripts() -> dict[str, str]:
+def _scripts(model: ModelPlan) -> dict[str, str]:
     folder = Path(__file__).parent / "files"
-    return {name: (folder / name).read_text(encoding="utf-8") for name in _SCRIPTS}
+    from_bucket = model.hub.endpoint.startswith("s3+")
+    names = (*_SCRIPTS, "s3_client.py") if from_bucket else _SCRIPTS
+    return {name: (folder / name).read_text(encoding="utf-8") for name in names}
 
 
 def _order(model: ModelPlan) -> str:

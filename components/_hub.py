@@ -17,7 +17,8 @@ def hub_environment(hub: HubPlan) -> dict[str, str]:
 
     A mirror serves plain files; the hub's own storage protocol (Xet) would go round it to another host.
     """
-    values = {"HF_ENDPOINT": hub.endpoint, "HF_HUB_DISABLE_XET": "1"} if hub.endpoint else {}
+    mirror = hub.endpoint.startswith("http")
+    values = {"HF_ENDPOINT": hub.endpoint, "HF_HUB_DISABLE_XET": "1"} if mirror else {}
     if hub.ca[0]:
         file = f"{_CA_FOLDER}/{hub.ca[2]}"
         values |= {"REQUESTS_CA_BUNDLE": file, "SSL_CERT_FILE": file}

@@ -75,6 +75,7 @@ class LlmStack(Component):
         self._registry = self._make_registry()
         self._images = self._build_images()
         self._pool = self._gpu_pool()
+        self._bucket = aws_workload().weights(self, plan.aws, self._identity, [self._namespace]) if plan.aws else None
         servers = {model.name: self._model_server(model) for model in plan.models}
         endpoints = {app.name: self._application(app, servers.get(app.model)) for app in plan.applications}
         self.summary = {
@@ -134,18 +135,19 @@ class LlmStack(Component):
 
     def _model_server(self, model: ModelPlan) -> ModelServer:
         pool = self._pool if model.gpus else None
+        pull_secret = self._pull_secret(model.image, model.weights.image, *(a.image for a in model.adapters))
         server = ModelServer(
             model.name,
             ModelServerArgs(
                 identity=self._identity,
                 model=model,
                 image=self._images[model.image],
-                pull_secret=self._pull_secret(model.image, model.weights.image, *(a.image for a in model.adapters)),
+                pull_secret=pull_secret,
                 node_selector=pool.node_selector if pool else {},
                 scrape=self._plan.scrape,
             ),
             # The pool outlives the servers when a stack goes: Karpenter can then drain and remove its nodes.
-            self.child(depends_on=[self._namespace, *([pool] if pool else [])]),
+            self.child(depends_on=[self._namespace, *([pool] if pool else []), *self._filled(model, pull_secret)]),
         )
         for part in model.parts:
             scaled = model.autoscaling == "keda" and not (part.on_demand and model.kept)
@@ -160,6 +162,15 @@ class LlmStack(Component):
                 self.child(depends_on=[self._namespace]),
             )
         return server
+
+    def _filled(self, model: ModelPlan, pull_secret: str) -> list[pulumi.Resource]:
+        """What puts the model's weights into the stack's bucket, where it has one."""
+        if self._bucket is None or self._plan.aws is None:
+            return []
+        image = self._images[model.image]
+        return aws_workload().filled(
+            self, self._plan.aws, model.name, self._identity, self._bucket, image, pull_secret
+        )
 
     def _application(self, plan: ApplicationPlan, server: ModelServer | None) -> Endpoint | AwsEndpoint:
         called = f"{plan.model}/{plan.adapter}" if plan.adapter else plan.model

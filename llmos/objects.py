@@ -50,7 +50,8 @@ def ignored_paths(program: Program) -> dict[tuple[str, str, str], Sequence[str]]
 
 
 def _is_object(resource: Resource) -> bool:
-    return resource.custom and resource.type.startswith("kubernetes:")
+    # A Helm release is none: its objects are made inside the provider.
+    return resource.custom and resource.type.startswith("kubernetes:") and ":helm.sh/" not in resource.type
 
 
 def _object(resource: Resource, engine: str) -> KubeObject:

@@ -116,6 +116,7 @@ _OUTPUTS: Mapping[str, Any] = {
     "eks/cluster:Cluster": _cluster,
     "iam/role:Role": lambda i, n, arn: {"arn": arn("iam", f"role/{i['name']}", region=False)},
     "kms/key:Key": _key,
+    "s3/bucket:Bucket": lambda i, n, arn: {"id": i["bucket"], "arn": f"arn:aws:s3:::{i['bucket']}"},
     "route53/record:Record": lambda i, n, arn: {"fqdn": i["name"]},
     "sqs/queue:Queue": _queue,
     "wafv2/webAcl:WebAcl": lambda i, n, arn: {"arn": arn("wafv2", f"regional/webacl/{i['name']}/{_uuid(n)}")},

@@ -74,7 +74,7 @@ class EksAddons(Component):
         if identity := _IDENTITIES.get(addon):
             role, ready = pod_role(
                 self, addon, plan=args.aws, role_name=f"{args.aws.cluster_name}-{args.aws.region}-{identity.role}",
-                namespace="kube-system", service_account=identity.service_account, managed=[identity.policy],
+                namespace="kube-system", service_accounts=[identity.service_account], managed=[identity.policy],
                 associate=False,
             )  # fmt: skip
             more["pod_identity_associations"] = [

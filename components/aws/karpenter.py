@@ -76,7 +76,7 @@ class Karpenter(Component):
         events = self._queue(queue_name)
         _, rights = pod_role(
             self, name, plan=args.aws, cluster_name=args.cluster_name, namespace=_NAMESPACE,
-            service_account="karpenter", role_name=f"{args.aws.cluster_name}-{args.aws.region}-karpenter",
+            service_accounts=["karpenter"], role_name=f"{args.aws.cluster_name}-{args.aws.region}-karpenter",
             policy=karpenter_policy(
                 args.aws,
                 node_role_arn=args.aws.arn("iam", f"role/{args.node_role}", region=""),

@@ -55,7 +55,7 @@ class LoadBalancerController(Component):
         super().__init__(name, opts=opts)
         plan = args.aws
         _, rights = pod_role(
-            self, name, plan=plan, cluster_name=args.cluster_name, namespace=_NAMESPACE, service_account=_NAME,
+            self, name, plan=plan, cluster_name=args.cluster_name, namespace=_NAMESPACE, service_accounts=[_NAME],
             role_name=f"{plan.cluster_name}-{plan.region}-lbc", policy=controller_policy(plan),
         )  # fmt: skip
         values: dict[str, Any] = {

@@ -16,9 +16,11 @@ from components.aws.dns_name import DnsName, DnsNameArgs
 from components.aws.ec2_gpu_pool import Ec2GpuPool, Ec2GpuPoolArgs
 from components.aws.ecr_registry import EcrRegistry, EcrRegistryArgs
 from components.aws.entry import Entry, EntryArgs
+from components.aws.weight_bucket import WeightBucket, WeightBucketArgs
+from components.aws.weight_filling import WeightFilling, WeightFillingArgs
 from planner.plan import ApplicationPlan, AwsPlan, GpuPoolPlan, Plan
 
-__all__ = ["endpoint", "gpu_pool", "providers", "registry"]
+__all__ = ["endpoint", "filled", "gpu_pool", "providers", "registry", "weights"]
 
 
 def providers(plan: AwsPlan) -> list[pulumi.ProviderResource]:
@@ -64,6 +66,32 @@ def gpu_pool(parent: Component, plan: Plan, pool: GpuPoolPlan, identity: Identit
         return None
     args = Ec2GpuPoolArgs(identity=identity, aws=plan.aws, pool=pool, nodes=plan.aws.gpu_nodes)
     return Ec2GpuPool("gpu-pool", args, parent.child())
+
+
+def weights(parent: Component, plan: AwsPlan, identity: Identity, ready: list[pulumi.Resource]) -> WeightBucket | None:
+    """The bucket of the stack's weights; ``None`` where servers ask the hub."""
+    if not plan.weights:
+        return None
+    return WeightBucket("weights", WeightBucketArgs(identity=identity, aws=plan), parent.child(depends_on=ready))
+
+
+def filled(
+    parent: Component, plan: AwsPlan, model: str, identity: Identity, bucket: WeightBucket, image: pulumi.Input[str],
+    pull_secret: str,
+) -> list[pulumi.Resource]:
+    """What must be there before a model server starts: its rights to read, and its weights."""
+    found = [one for one in plan.weights if one.model == model]
+    made: list[pulumi.Resource] = [
+        WeightFilling(
+            f"{one.model}-weights",
+            WeightFillingArgs(
+                identity=identity, weights=one, store=plan.store, image=image, pull_secret=pull_secret
+            ),
+            parent.child(depends_on=bucket.ready),
+        )
+        for one in found
+    ]
+    return [*bucket.ready, *made] if found else []
 
 
 def endpoint(

@@ -65,6 +65,10 @@ def _refusal(place: str, code: int, known: str) -> Exception:
 
 def listed(endpoint: str, source: str, revision: str) -> dict[str, dict[str, Any]]:
     """Files of a revision with size and checksum, as the hub lists them: SHA-256 of large ones, git's of the others."""
+    if endpoint.startswith("s3+"):
+        import s3_client
+
+        return s3_client.listed(endpoint, source, revision)
     url: str | None = f"{endpoint}/api/models/{source}/tree/{revision}?recursive=true"
     files: dict[str, dict[str, Any]] = {}
     while url:
@@ -89,6 +93,10 @@ def listed(endpoint: str, source: str, revision: str) -> dict[str, dict[str, Any
 
 def open_file(endpoint: str, source: str, revision: str, name: str, **headers: str) -> Any:
     """Open one file of a revision, and make sure that it is of that revision where the hub says so."""
+    if endpoint.startswith("s3+"):
+        import s3_client
+
+        return s3_client.open_file(endpoint, source, revision, name, **headers)
     answer = ask(f"{endpoint}/{source}/resolve/{revision}/{urllib.parse.quote(name)}", **headers)
     commit = answer.headers.get("X-Repo-Commit", revision)
     if commit != revision:

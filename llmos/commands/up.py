@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
         result = _kubectl(session, timeout_seconds=timeout)
         note_source(session, commit)
     if stack.settings.builds.signing_key:
-        sign(built_references(session), key=stack.settings.builds.signing_key)
+        sign(built_references(stack, result.outputs), key=stack.settings.builds.signing_key)
     changed = [action for action in result.actions if action.action != "same"]
     if changed:
         note(f"{len(changed)} of {len(result.actions)} objects changed in {duration(result.duration_seconds)}")

@@ -1,4 +1,4 @@
-"""What the cluster tells about a stack of the kubectl engine: a run that broke off, objects that differ."""
+"""What the cluster tells about a stack of the kubectl engine: its lock, a run that broke off, objects that differ."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from llmos.builds import synth_preview
 from llmos.engines import kubectl
+from llmos.engines.lock import holder_of
 from llmos.health.finding import Finding, of_error
 from llmos.release.running import read_running
 from llmos.session import Session
@@ -18,6 +19,7 @@ def kubectl_findings(session: Session, *, drift: bool) -> Iterator[Finding]:
     """Findings about a stack whose cluster answers; ``drift`` asks about every object."""
     name = session.stack.name
     again = f"python3 -m llmos doctor --stack {name}"
+    yield _lock(session)
     try:
         read_running(session)
         yield Finding(check="workloads", state="ok", text="all run, as the last `up` left them")
@@ -31,6 +33,16 @@ def kubectl_findings(session: Session, *, drift: bool) -> Iterator[Finding]:
             yield _drift(session)
         except LlmosError as error:
             yield of_error("drift", error, again=again)
+
+
+def _lock(session: Session) -> Finding:
+    assert session.kube is not None
+    name, namespace = session.stack.name, session.stack.plan.namespace.name
+    holder = holder_of(session.kube, stack=name, namespace=namespace)
+    if holder is None:
+        return Finding(check="lock", state="ok", text="nobody holds it")
+    unlock = f"only when it is certainly dead: python3 -m llmos unlock --stack {name}"
+    return Finding(check="lock", state="wrong", text=f"held by {holder}", mend=("wait for that run to end", unlock))
 
 
 def _drift(session: Session) -> Finding:

@@ -12,6 +12,7 @@ from llmos.engines.applyset import FIELD_MANAGER, ApplySet
 from llmos.engines.rollout import is_available, stuck_reasons
 from llmos.kube import Kube, KubeObject
 from llmos.session import Session
+from llmos.stacks import Stack
 from planner.faults import EnvironmentFault, Fault, UserFault
 
 __all__ = ["Running", "built_references", "fingerprint", "note_source", "read_running"]
@@ -67,11 +68,12 @@ def note_source(session: Session, commit: str) -> None:
     )
 
 
-def built_references(session: Session) -> list[str]:
-    """References of the images that the stack builds, as the cluster has them."""
-    images, _, _ = _live(session, _deployments(session))
-    plan = session.stack.plan
-    return sorted({images[app.name] for app in plan.applications if plan.image(app.image).build and app.name in images})
+def built_references(stack: Stack, outputs: Mapping[str, object]) -> list[str]:
+    """References of the images that a stack builds, from what it exports after an `up`."""
+    images = outputs.get("images")
+    found = images if isinstance(images, Mapping) else {}
+    built = [app.name for app in stack.plan.applications if stack.plan.image(app.image).build]
+    return sorted({str(found[name]) for name in built if name in found})
 
 
 def read_running(session: Session) -> Running:
@@ -104,11 +106,14 @@ def read_running(session: Session) -> Running:
 
 def _kube(session: Session) -> Kube:
     if session.kube is None:
+        local = session.stack.plan.target == "local"
+        up = f"python3 -m llmos up --stack {session.stack.name}"
         raise EnvironmentFault(
             Fault(
-                what="the embedded cluster is not running, so what the stack runs cannot be seen",
+                what=f"what the stack runs cannot be seen: {session.cluster} "
+                f"{'is not running' if local else 'has no kubeconfig context here'}",
                 where=f"stack {session.stack.name}",
-                fix=f"python3 -m llmos up --stack {session.stack.name}",
+                fix=up if local else "make a context for the cluster, and name it in the stack file (`context`)",
             )
         )
     return session.kube

@@ -2,6 +2,7 @@
 
 from planner.plan.aws import node_role, subnet_tag
 from planner.plan.aws_types import (
+    ArtifactPlan,
     AwsPlan,
     CachePlan,
     ClusterPlan,
@@ -41,6 +42,7 @@ __all__ = [
     "FIXED_EPOCH",
     "AdapterPlan",
     "ApplicationPlan",
+    "ArtifactPlan",
     "AwsPlan",
     "BuildsPlan",
     "CachePlan",

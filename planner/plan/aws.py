@@ -7,7 +7,8 @@ import math
 from types import MappingProxyType
 
 from planner.catalogue import Catalogue
-from planner.plan.aws_types import AwsPlan, EntryPlan, GpuNodesPlan, WeightsPlan
+from planner.plan.aws_types import AwsPlan, EntryPlan, GpuNodesPlan
+from planner.plan.aws_weights import plan_store, store_endpoint
 from planner.plan.types import ApplicationPlan, GpuPoolPlan, ImagePlan, ModelPlan
 from planner.settings import StackSettings
 from planner.settings.aws import NEEDS_DEVICE_PLUGIN, AwsSettings, ClusterReference
@@ -59,7 +60,8 @@ def plan_aws(
         return None
     made = settings.cluster
     cluster = aws.cluster or ClusterReference(name=made.name if made else "")
-    weights = _weights(aws, models)
+    weights = plan_store(aws, models)
+    bucket = f"llmagentos-{stack}-{aws.account}-{aws.region}" if weights else ""
     return AwsPlan(
         account=aws.account,
         region=aws.region,
@@ -76,7 +78,8 @@ def plan_aws(
         gpu_nodes=_gpu_nodes(aws, cluster, pool=pool, models=models),
         weights=weights,
         # Bucket names are unique in the world; account and region make this one ours.
-        bucket=f"llmagentos-{stack}-{aws.account}-{aws.region}" if weights else "",
+        bucket=bucket,
+        store=store_endpoint(bucket, aws.region, partition_of(aws.region)) if bucket else "",
         entries=_entries(aws),
         alert_emails=aws.alerts.emails,
         budget_usd=settings.budget.usd_per_month,
@@ -124,24 +127,6 @@ def _volume_gib(models: tuple[ModelPlan, ...]) -> int:
     """Room for the image and for the weights of the replicas that may share a node; 200 GiB where a size is unknown."""
     largest = max((model.weights_gib or 150 for model in models if model.gpus), default=0)
     return _NODE_IMAGE_GIB + math.ceil(largest * 4 / 3 / 10) * 10
-
-
-def _weights(aws: AwsSettings, models: tuple[ModelPlan, ...]) -> tuple[WeightsPlan, ...]:
-    if aws.weights.source != "s3":
-        return ()
-    return tuple(
-        WeightsPlan(
-            model=model.name,
-            source=model.source,
-            revision=model.revision,
-            prefix=f"models/{model.source}/{model.revision}",
-            image=model.image,
-            image_ref=aws.weights.image or "",
-            token_secret=model.hub.token,
-        )
-        for model in models
-        if model.engine == "vllm"
-    )
 
 
 def _entries(aws: AwsSettings) -> tuple[EntryPlan, ...]:

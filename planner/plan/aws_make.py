@@ -9,6 +9,7 @@ from planner.faults import Fault
 from planner.plan.aws import plan_aws, priced_in_region, with_entries
 from planner.plan.aws_cluster import cluster_faults, plan_cluster
 from planner.plan.aws_cost import cluster_nodes, plan_services
+from planner.plan.aws_weights import from_store
 from planner.plan.cost import total_per_month
 from planner.plan.types import Plan, RegistryPlan
 from planner.settings import StackSettings
@@ -31,6 +32,7 @@ def with_aws(plan: Plan, settings: StackSettings, *, catalogue: Catalogue) -> Pl
     aws = plan_aws(settings, stack=plan.stack, pool=plan.gpu_pool, images=plan.images, models=plan.models)
     if aws is None:
         return plan
+    stored = {weights.model for weights in aws.weights}
     cluster = plan_cluster(settings)
     costs = plan.costs + cluster_nodes(cluster, catalogue=catalogue)
     services = plan_services(settings, aws=aws, cluster=cluster, costs=costs, models=plan.models)
@@ -41,6 +43,7 @@ def with_aws(plan: Plan, settings: StackSettings, *, catalogue: Catalogue) -> Pl
         plan,
         registry=plan.registry if settings.registry else own,
         applications=with_entries(plan.applications, settings),
+        models=tuple(from_store(m, aws.store) if m.name in stored else m for m in plan.models),
         costs=costs,
         services=services,
         usd_per_month_min=total_per_month([cost.usd_per_month_min for cost in prices]),

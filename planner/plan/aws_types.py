@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from planner.plan.hub import HubPlan
+
 __all__ = [
+    "ArtifactPlan",
     "AwsPlan",
     "CachePlan",
     "ClusterPlan",
@@ -53,17 +56,25 @@ class GpuNodesPlan:
 
 
 @dataclass(frozen=True, kw_only=True)
-class WeightsPlan:
-    """Weights of one model in the stack's bucket. ``prefix`` ends without a slash. The filling job and the init
-    containers run ``image_ref``, or the image named ``image`` where that is empty."""
+class ArtifactPlan:
+    """One revision of a repository on the hub; ``sha256`` by file is empty where the hub's own list is taken."""
 
-    model: str
     source: str
     revision: str
-    prefix: str
+    sha256: dict[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightsPlan:
+    """What is copied into the stack's bucket for one model, and how the hub is reached for that. The filling Job runs
+    ``image_ref``, or the image named ``image`` where that is empty."""
+
+    model: str
+    artifacts: tuple[ArtifactPlan, ...]
+    hub: HubPlan
     image: str
     image_ref: str
-    token_secret: tuple[str, str]
+    timeout_seconds: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,6 +152,7 @@ class AwsPlan:
 
     ``cluster_name`` is that of the cluster it makes or runs on; ``cluster_stack`` the cluster's stack, empty where EKS
     is asked by name. ``repositories`` are the images that get an ECR repository; ``registry_name`` begins their names.
+    ``bucket`` holds weights, and ``store`` is how scripts name it; both are empty without.
     """
 
     account: str
@@ -157,6 +169,7 @@ class AwsPlan:
     gpu_nodes: GpuNodesPlan | None
     weights: tuple[WeightsPlan, ...]
     bucket: str
+    store: str
     entries: tuple[EntryPlan, ...]
     alert_emails: tuple[str, ...]
     budget_usd: float | None

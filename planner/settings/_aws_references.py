@@ -152,24 +152,21 @@ def _builds(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
 
 
 def _weights(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
-    if _map(raw, "aws", "weights").get("source", "hub") != "s3":
+    if _map(raw, "aws", "weights").get("source", "s3") != "s3":
         return
     # A promoted stack has its revisions from the lock, as it has its images.
     from_lock = any(_map(found, "image").get("from") for found in _map(raw, "applications").values())
     for name, model in _map(raw, "models").items():
         if not isinstance(model, Mapping) or model.get("engine", "vllm") != "vllm":
             continue
+        given = _map(model, "weights")
+        if given.get("image") or given.get("path"):
+            continue
         if not model.get("revision") and not from_lock:
             yield Fault(
                 what="weights are copied to S3 at a commit, and the model names none",
                 where=f"{where}: models.{name}.revision", nearest="without S3: aws: {weights: {source: hub}}",
                 fix="add revision: <40 hex digits of the commit on the hub>",
-            )
-        if _map(model, "weights").get("storage_class"):
-            yield Fault(
-                what="weights come from S3, and a shared volume for downloads has no use then",
-                where=f"{where}: models.{name}.weights.storage_class",
-                fix="remove storage_class, or set aws: {weights: {source: hub}}",
             )
 
 

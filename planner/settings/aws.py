@@ -118,7 +118,7 @@ class GpuNodes(Settings):
 class WeightStore(Settings):
     """Where model servers on GPUs find their weights."""
 
-    source: Literal["s3", "hub"] = "hub"
+    source: Literal["s3", "hub"] = "s3"
     """s3: a bucket of the stack, filled once at the pinned revision and verified; servers then never ask the hub.
     hub: each server downloads by itself."""
     image: ImageRef | None = None

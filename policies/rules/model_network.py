@@ -126,12 +126,17 @@ def _egress(pod: Pod, context: Context) -> Iterable[Violation]:
             yield from _destination(rule, context.config["ports"])
 
 
+# EKS Pod Identity on the machine: it hands a pod the rights of its own role and nothing else
+# (https://docs.aws.amazon.com/eks/latest/userguide/pod-id-agent-setup.html).
+_IDENTITY_AGENTS = ("169.254.170.23/32", "fd00:ec2::23/128")
+
+
 def _destination(rule: Node, allowed: list[float]) -> Iterable[Violation]:
     ports = list(rule.get("ports").elements())
     for peer in list(rule.get("to").elements()) or [Node({}, rule.path)]:
         block = peer.get("ipBlock", "cidr").text
         inside = peer.get("podSelector").exists or peer.get("namespaceSelector").exists
-        if inside:
+        if inside or (block in _IDENTITY_AGENTS and [port.get("port").number for port in ports] == [80]):
             continue
         where = "everywhere" if block is None else "outside addresses"
         if not ports:

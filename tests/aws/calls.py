@@ -269,6 +269,51 @@ def _tag(i: Inputs) -> Iterator[_Row]:
     yield "ec2", "CreateTags", {"Resources": [i["resourceId"]], "Tags": [{"Key": i["key"], "Value": i["value"]}]}
 
 
+def _bucket(i: Inputs) -> Iterator[_Row]:
+    yield "s3", "CreateBucket", {"Bucket": i["bucket"]}
+
+
+def _encryption(i: Inputs) -> Iterator[_Row]:
+    rules = []
+    for rule in i["rules"]:
+        by = rule["applyServerSideEncryptionByDefault"]
+        default = {"SSEAlgorithm": by["sseAlgorithm"], "KMSMasterKeyID": by["kmsMasterKeyId"]}
+        rules.append({"ApplyServerSideEncryptionByDefault": default, "BucketKeyEnabled": rule["bucketKeyEnabled"]})
+    yield "s3", "PutBucketEncryption", {
+        "Bucket": i["bucket"], "ServerSideEncryptionConfiguration": {"Rules": rules},
+    }  # fmt: skip
+
+
+def _private(i: Inputs) -> Iterator[_Row]:
+    block = {
+        "BlockPublicAcls": i["blockPublicAcls"], "BlockPublicPolicy": i["blockPublicPolicy"],
+        "IgnorePublicAcls": i["ignorePublicAcls"], "RestrictPublicBuckets": i["restrictPublicBuckets"],
+    }  # fmt: skip
+    yield "s3", "PutPublicAccessBlock", {"Bucket": i["bucket"], "PublicAccessBlockConfiguration": block}
+
+
+def _versions(i: Inputs) -> Iterator[_Row]:
+    status = i["versioningConfiguration"]["status"]
+    yield "s3", "PutBucketVersioning", {"Bucket": i["bucket"], "VersioningConfiguration": {"Status": status}}
+
+
+def _owner(i: Inputs) -> Iterator[_Row]:
+    rules = [{"ObjectOwnership": i["rule"]["objectOwnership"]}]
+    yield "s3", "PutBucketOwnershipControls", {"Bucket": i["bucket"], "OwnershipControls": {"Rules": rules}}
+
+
+def _bucket_lifecycle(i: Inputs) -> Iterator[_Row]:
+    rules = [
+        {
+            "ID": rule["id"], "Status": rule["status"], "Filter": {"Prefix": rule["filter"]["prefix"]},
+            "NoncurrentVersionExpiration": _up(rule["noncurrentVersionExpiration"]),
+            "AbortIncompleteMultipartUpload": _up(rule["abortIncompleteMultipartUpload"]),
+        }
+        for rule in i["rules"]
+    ]  # fmt: skip
+    yield "s3", "PutBucketLifecycleConfiguration", {"Bucket": i["bucket"], "LifecycleConfiguration": {"Rules": rules}}
+
+
 CALLS: dict[str, Callable[[Inputs], Iterator[_Row]]] = {
     "acm/certificate:Certificate": _one(
         "acm", "RequestCertificate", DomainName="domainName", ValidationMethod="validationMethod"
@@ -335,6 +380,13 @@ CALLS: dict[str, Callable[[Inputs], Iterator[_Row]]] = {
     "kms/alias:Alias": _one("kms", "CreateAlias", AliasName="name", TargetKeyId="targetKeyId"),
     "kms/key:Key": _key,
     "route53/record:Record": _record,
+    "s3/bucket:Bucket": _bucket,
+    "s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": _bucket_lifecycle,
+    "s3/bucketOwnershipControls:BucketOwnershipControls": _owner,
+    "s3/bucketPolicy:BucketPolicy": _one("s3", "PutBucketPolicy", Bucket="bucket", Policy="policy"),
+    "s3/bucketPublicAccessBlock:BucketPublicAccessBlock": _private,
+    "s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": _encryption,
+    "s3/bucketVersioning:BucketVersioning": _versions,
     "sqs/queue:Queue": _queue,
     "sqs/queuePolicy:QueuePolicy": _queue_policy,
     "vpc/securityGroupIngressRule:SecurityGroupIngressRule": _ingress,

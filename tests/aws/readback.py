@@ -230,6 +230,43 @@ def _web_acl(account: Any, i: Inputs) -> Found:
     yield "default", ["Allow"], list(found["DefaultAction"])
 
 
+def _bucket_policy(account: Any, i: Inputs) -> Found:
+    found = account.client("s3").get_bucket_policy(Bucket=i["bucket"])
+    yield "document", json.loads(i["policy"]), json.loads(found["Policy"])
+
+
+def _bucket_encryption(account: Any, i: Inputs) -> Found:
+    found = account.client("s3").get_bucket_encryption(Bucket=i["bucket"])["ServerSideEncryptionConfiguration"]
+    by = found["Rules"][0]["ApplyServerSideEncryptionByDefault"]
+    yield "key", i["rules"][0]["applyServerSideEncryptionByDefault"]["kmsMasterKeyId"], by["KMSMasterKeyID"]
+    yield "kind", "aws:kms", by["SSEAlgorithm"]
+
+
+def _bucket_private(account: Any, i: Inputs) -> Found:
+    found = account.client("s3").get_public_access_block(Bucket=i["bucket"])["PublicAccessBlockConfiguration"]
+    yield "blocked", [True] * 4, sorted(found.values())
+
+
+def _bucket_versions(account: Any, i: Inputs) -> Found:
+    yield "versions", "Enabled", account.client("s3").get_bucket_versioning(Bucket=i["bucket"])["Status"]
+
+
+def _bucket_owner(account: Any, i: Inputs) -> Found:
+    found = account.client("s3").get_bucket_ownership_controls(Bucket=i["bucket"])["OwnershipControls"]
+    yield "owner", i["rule"]["objectOwnership"], found["Rules"][0]["ObjectOwnership"]
+
+
+def _bucket_lifecycle(account: Any, i: Inputs) -> Found:
+    (found,) = account.client("s3").get_bucket_lifecycle_configuration(Bucket=i["bucket"])["Rules"]
+    (rule,) = i["rules"]
+    yield "old versions", rule["noncurrentVersionExpiration"]["noncurrentDays"], (
+        found["NoncurrentVersionExpiration"]["NoncurrentDays"]
+    )
+    yield "parts", rule["abortIncompleteMultipartUpload"]["daysAfterInitiation"], (
+        found["AbortIncompleteMultipartUpload"]["DaysAfterInitiation"]
+    )
+
+
 READERS: dict[str, Callable[[Any, Inputs], Found]] = {
     "acm/certificate:Certificate": _certificate,
     "cloudwatch/eventRule:EventRule": _rule,
@@ -255,6 +292,12 @@ READERS: dict[str, Callable[[Any, Inputs], Found]] = {
     "iam/rolePolicyAttachment:RolePolicyAttachment": _attachment,
     "kms/alias:Alias": _alias,
     "route53/record:Record": _record,
+    "s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": _bucket_lifecycle,
+    "s3/bucketOwnershipControls:BucketOwnershipControls": _bucket_owner,
+    "s3/bucketPolicy:BucketPolicy": _bucket_policy,
+    "s3/bucketPublicAccessBlock:BucketPublicAccessBlock": _bucket_private,
+    "s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": _bucket_encryption,
+    "s3/bucketVersioning:BucketVersioning": _bucket_versions,
     "sqs/queue:Queue": _queue,
     "sqs/queuePolicy:QueuePolicy": _queue_policy,
     "vpc/securityGroupIngressRule:SecurityGroupIngressRule": _ingress,

@@ -11,11 +11,11 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
-from moto.server import ThreadedMotoServer
 
 from llmos.synth import Program, Resource
 from tests.aws.calls import SELF, calls_of
 from tests.aws.readback import READERS
+from tests.aws.server import aws_server
 from tests.aws.stacks import raw
 
 NOT_IN_MOTO = {
@@ -120,13 +120,8 @@ def ordered(found: Program) -> list[Resource]:
 def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
     # Policies of AWS itself exist then, as in a real account, and an attached one that does not is refused.
     monkeypatch.setenv("MOTO_IAM_LOAD_MANAGED_POLICIES", "true")
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    try:
-        host, port = server.get_host_and_port()
-        yield Account(f"http://{host}:{port}")
-    finally:
-        server.stop()
+    with aws_server() as url:
+        yield Account(url)
 
 
 def test_what_is_created_is_what_is_stored(

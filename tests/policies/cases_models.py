@@ -112,6 +112,11 @@ FAIL = [
     ("model-server-egress", [("NetworkPolicy/chat", "spec.egress[1].ports", DELETE)], "", {}),
     ("model-server-egress", [("NetworkPolicy/chat", "spec.egress[1].to[0].ipBlock.except", ["10.0.0.0/8"])], "", {}),
     ("model-server-egress", [("NetworkPolicy/chat", "spec.egress[1].ports[0].port", 25)], "", {}),
+    # The port of the pod identity agent, at an address that is not its own.
+    ("model-server-egress", [("NetworkPolicy/chat", "spec.egress[1]", {
+        "to": [{"ipBlock": {"cidr": "169.254.170.0/24"}}], "ports": [{"port": 80}]})], "", {}),
+    ("model-server-egress", [("NetworkPolicy/chat", "spec.egress[1]", {
+        "to": [{"ipBlock": {"cidr": "169.254.170.23/32"}}], "ports": [{"port": 8080}]})], "", {}),
     ("monthly-cost", [], "", {"usd_per_month": 1000}),
     ("monthly-cost", [], "", {"namespaces": {"assistant": {"usd_per_month": 1000}}}),
     ("monthly-cost", [("LlmStack", "", STACK)], "", {"usd_per_month": 100000}),
@@ -138,6 +143,8 @@ FAIL = [
 ]
 
 PASS = [
+    ("model-server-egress", [("NetworkPolicy/chat", "spec.egress[1]", {
+        "to": [{"ipBlock": {"cidr": "169.254.170.23/32"}}], "ports": [{"port": 80}]})], {}),
     ("trust-remote-code", _arg("--no-trust-remote-code"), {}),
     ("trust-remote-code", _arg("--trust-remote-code=false"), {}),
     ("dev-mode", _set("VLLM_SERVER_DEV_MODE", "0"), {}),

@@ -146,12 +146,15 @@ def test_a_stack_of_the_kubectl_engine(project: Project) -> None:
     code, rows = doctor(project, "--stack", "dev", "--no-drift")
     assert code == 0, rows
     assert {name: found[0]["state"] for name, found in rows.items()} == {
-        "stack file": "ok", "cluster": "ok", "workloads": "ok",
+        "stack file": "ok", "cluster": "ok", "lock": "ok", "workloads": "ok",
     }  # fmt: skip
     project.live["deployments"][0]["status"]["availableReplicas"] = 0
+    lease = {"holderIdentity": "ada@build-1/7/abc", "acquireTime": "2026-11-25T10:00:00.000000Z"}
+    project.live["leases.coordination.k8s.io"] = [{"kind": "Lease", "metadata": {"name": "l"}, "spec": lease}]
     project.save()
     code, rows = doctor(project, "--stack", "dev", "--no-drift")
     assert code == 1 and rows["workloads"][0]["state"] == "wrong"
+    assert "ada@build-1 (process 7)" in rows["lock"][0]["text"] and "unlock --stack dev" in rows["lock"][0]["mend"][1]
 
 
 @needs_scripts

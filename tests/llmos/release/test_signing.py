@@ -19,7 +19,9 @@ from llmos.images import signing
 from llmos.images.reference import parse_reference
 from llmos.images.remote import Manifest, RemoteRegistry
 from llmos.release.copying import copy_image
+from llmos.release.running import built_references
 from llmos.release.signatures import signatures_of
+from llmos.stacks import load_stack
 from planner.faults import EnvironmentFault, UserFault
 from planner.settings import parse
 from tests.llmos.release.registry import MANIFEST, FakeRegistry, digest_of, serving
@@ -151,3 +153,10 @@ def test_the_real_cosign_signs_and_still_verifies_a_copy(
     key = (tmp_path / "cosign.pub").read_text(encoding="utf-8")
     words = [signature.payload, signature.signature, key, image.digest]
     subprocess.run([sys.executable, "-c", program, *words], cwd=ROOT, check=True)
+
+
+def test_what_a_stack_builds_is_what_is_signed() -> None:
+    stack = load_stack("dev")
+    outputs = {"images": {"assistant": "r/a@sha256:1", "other": "r/b@sha256:2"}}
+    assert built_references(stack, outputs) == ["r/a@sha256:1"]
+    assert built_references(stack, {}) == [] and built_references(load_stack("staging"), outputs) == []
