@@ -16,7 +16,11 @@ from planner.plan import GatewayPlan, ScheduledMinimum
 __all__ = ["ANNOTATIONS", "application_spec", "scaled_object_spec"]
 
 # KEDA makes the HPA. It takes over one of that name that exists already, instead of refusing to start beside it.
-ANNOTATIONS = {"scaledobject.keda.sh/transfer-hpa-ownership": "true"}
+# Its HPA inherits labels, and with that of an ApplySet kubectl would prune it as an object that nobody applied.
+ANNOTATIONS = {
+    "scaledobject.keda.sh/transfer-hpa-ownership": "true",
+    "scaledobject.keda.sh/hpa-excluded-labels": "applyset.kubernetes.io/part-of",
+}
 
 # Requests waiting per replica, and share of the KV cache in use, at which another model server is started. Queue and
 # cache say that a model server is full; its CPU does not. Values: vLLM production stack and KEDA guides use 5 and 0.8.

@@ -10,7 +10,12 @@ from components._network import from_pods, from_pods_of, to_pods
 from components._placement import model_selector
 from planner.plan import ModelPlan, ScrapePlan
 
-__all__ = ["fetch_flows", "server_flows", "way_in"]
+__all__ = ["fetch_flows", "picker_name", "server_flows", "way_in"]
+
+
+def picker_name(model: ModelPlan) -> str:
+    """Name of the endpoint picker beside a model server, which reads its metrics."""
+    return f"{model.name}-picker"
 
 
 def server_flows(identity: Identity, model: ModelPlan, *, port: int, scrape: ScrapePlan | None) -> dict[str, Any]:
@@ -19,6 +24,8 @@ def server_flows(identity: Identity, model: ModelPlan, *, port: int, scrape: Scr
     ingress = []
     if model.gateway:
         ingress = [from_pods_of(model.gateway.namespace, model.gateway.labels, port)]
+        if model.serving == "llm-d":
+            ingress.append(from_pods([identity.selector(picker_name(model))], port))
     elif model.clients:
         ingress = [from_pods([identity.selector(client) for client in model.clients], port)]
     if scrape:

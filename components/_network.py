@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["from_anywhere", "from_pods", "from_pods_of", "internet", "to_block", "to_dns", "to_pods"]
+__all__ = ["from_anywhere", "from_pods", "from_pods_of", "internet", "to_api_server", "to_block", "to_dns", "to_pods"]
 
 # Private, link-local (cloud metadata) and shared address ranges: RFC 1918, RFC 3927, RFC 6598.
 _NOT_INTERNET = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "100.64.0.0/10"]
@@ -48,6 +48,11 @@ def to_dns() -> dict[str, Any]:
     ports = [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}]
     namespace = {"kubernetes.io/metadata.name": "kube-system"}
     return {"to": [{"namespaceSelector": {"matchLabels": namespace}}], "ports": ports}
+
+
+def to_api_server(cidr: str) -> dict[str, Any]:
+    """Egress to the API server, which is no pod that labels could name: to its address where that is known."""
+    return {"to": [{"ipBlock": {"cidr": cidr}}] if cidr else [], "ports": _tcp(443, 6443)}
 
 
 def internet(ports: Sequence[int]) -> dict[str, Any]:

@@ -20,7 +20,8 @@ class AutoscalerArgs:
 
     Attributes:
         identity: stack and namespace.
-        workload: name of the Deployment.
+        workload: name of the application or of a part of a model, whose pods carry it as a label.
+        target: name of the Deployment where it is another one.
         model: served name, which the metrics of a model server carry; empty for an application.
         kept: replicas of the model that run beside this Deployment all the time, and carry their share of its load.
         replicas_min: replicas kept without load.
@@ -40,6 +41,7 @@ class AutoscalerArgs:
     replicas_max: int
     cpu_percent: int = 0
     prometheus_url: str = ""
+    target: str = ""
     gateway: GatewayPlan | None = None
     start_seconds: int = 60
     schedule: tuple[ScheduledMinimum, ...] | None = None
@@ -86,7 +88,7 @@ class Autoscaler(Component):
 
 
 def _target(args: AutoscalerArgs) -> dict[str, str]:
-    return {"apiVersion": "apps/v1", "kind": "Deployment", "name": args.workload}
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "name": args.target or args.workload}
 
 
 def _keda_spec(args: AutoscalerArgs) -> dict[str, Any]:

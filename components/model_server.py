@@ -7,6 +7,7 @@ from typing import Any
 
 import pulumi
 
+from components import _kserve
 from components._base import Component, Identity, meta
 from components._fetch import files, files_name, job_name, job_spec
 from components._kubernetes import KubernetesObject
@@ -49,15 +50,17 @@ class ModelServer(Component):
     Outputs:
         url: base of the OpenAI API for its applications, e.g. ``http://chat:8000``, or the gateway's.
         way_in: NetworkPolicy rule that lets an application out to it.
+        port: of its pods.
     """
 
     url: pulumi.Output[str]
     way_in: dict[str, Any]
+    port: int
 
     def __init__(self, name: str, args: ModelServerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts=opts)
         model, identity = args.model, args.identity
-        port = server_port(model)
+        self.port = port = server_port(model)
         account = KubernetesObject(
             "v1", "ServiceAccount",
             name,
@@ -73,8 +76,9 @@ class ModelServer(Component):
             opts=self.child(),
         )
         weights = self._weights(name, args, account)
-        deployments = [self._deployment(part, args, [account, policy, *weights]) for part in model.parts]
-        self._service(name, args, port=port, deployments=deployments)
+        run = self._inference_service if model.serving == "kserve" else self._deployment
+        running = [run(part, args, [account, policy, *weights]) for part in model.parts]
+        self._service(name, args, port=port, running=running)
         self.url = pulumi.Output.from_input(model.gateway.url if model.gateway else f"http://{name}:{port}")
         self.way_in = way_in(identity, model, port=port)
         self.register_outputs({"url": self.url})
@@ -85,9 +89,7 @@ class ModelServer(Component):
             "apps/v1", "Deployment",
             part.name,
             metadata=meta(identity, part.name, "model-server", annotations=patience(model.rollout_timeout_seconds)),
-            spec=deployment_spec(
-                identity, model, part, image=args.image, pull_secret=args.pull_secret, node_selector=args.node_selector
-            ),
+            spec=self._spec(part, args),
             opts=self.child(
                 depends_on=after,
                 protect=identity.guarded("Deployment", part.name),
@@ -95,9 +97,27 @@ class ModelServer(Component):
             ),
         )
 
-    def _service(
-        self, name: str, args: ModelServerArgs, *, port: int, deployments: list[pulumi.Resource]
-    ) -> None:
+    def _inference_service(
+        self, part: ServerPart, args: ModelServerArgs, after: list[pulumi.Resource]
+    ) -> pulumi.Resource:
+        model, described = args.model, meta(args.identity, part.name, "model-server")
+        notes = {**patience(model.rollout_timeout_seconds), **_kserve.annotations(model)}
+        return KubernetesObject(
+            _kserve.API_VERSION, "InferenceService",
+            part.name,
+            metadata={**described, "labels": {**described["labels"], **_kserve.LABELS}, "annotations": notes},
+            spec=_kserve.inference_service_spec(part, self._spec(part, args)),
+            opts=self.child(depends_on=after, protect=args.identity.guarded("InferenceService", part.name)),
+        )
+
+    @staticmethod
+    def _spec(part: ServerPart, args: ModelServerArgs) -> dict[str, Any]:
+        return deployment_spec(
+            args.identity, args.model, part,
+            image=args.image, pull_secret=args.pull_secret, node_selector=args.node_selector,
+        )  # fmt: skip
+
+    def _service(self, name: str, args: ModelServerArgs, *, port: int, running: list[pulumi.Resource]) -> None:
         identity, scrape = args.identity, self._scraped(args)
         annotations = service_annotations(scrape, port=port)
         if args.model.replicas_min == 0:
@@ -115,7 +135,7 @@ class ModelServer(Component):
                 "ports": [{"name": "http", "port": port, "targetPort": "http", "protocol": "TCP"}],
             },
             # Awaiting a Service without ready pods ends after 10 minutes; the Deployment's own wait is longer.
-            opts=self.child(depends_on=deployments),
+            opts=self.child(depends_on=running),
         )
         if scrape and scrape.by == "pod-monitor":
             KubernetesObject(

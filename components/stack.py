@@ -7,17 +7,19 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pulumi
-import pulumi_docker_build as docker_build
-import pulumi_kubernetes as k8s
 
 from components._base import Component, Identity, awaited
 from components._docker import registries_provider
+from components._kserve import target
 from components._machine import Machine
+from components._model_network import picker_name
+from components._providers import local_providers
 from components._stated import stated
 from components.app_image import AppImage, AppImageArgs
 from components.application import Application, ApplicationArgs, Backend
 from components.autoscaler import Autoscaler, AutoscalerArgs
 from components.endpoint import Endpoint, EndpointArgs
+from components.endpoint_picker import EndpointPicker, EndpointPickerArgs
 from components.gpu_node_pool import GpuNodePool, GpuNodePoolArgs
 from components.model_server import ModelServer, ModelServerArgs
 from components.namespace import Namespace, NamespaceArgs
@@ -135,7 +137,8 @@ class LlmStack(Component):
 
     def _model_server(self, model: ModelPlan) -> ModelServer:
         pool = self._pool if model.gpus else None
-        pull_secret = self._pull_secret(model.image, model.weights.image, *(a.image for a in model.adapters))
+        volumes = (model.weights.image, *(adapter.image for adapter in model.adapters))
+        pull_secret = self._pull_secret(model.image, *volumes, model.picker.image if model.picker else "")
         server = ModelServer(
             model.name,
             ModelServerArgs(
@@ -157,10 +160,16 @@ class LlmStack(Component):
                     identity=self._identity, workload=part.name, model=model.name, kept=model.kept,
                     replicas_min=part.replicas_min, replicas_max=part.replicas_max, gateway=model.gateway,
                     prometheus_url=self._plan.prometheus_url if scaled else "", schedule=model.schedule,
-                    start_seconds=model.load_timeout_seconds,
+                    start_seconds=model.load_timeout_seconds, target=target(model, part),
                 ),
                 self.child(depends_on=[self._namespace]),
             )
+        if model.picker:
+            picker = EndpointPickerArgs(
+                identity=self._identity, model=model, port=server.port, scrape=self._plan.scrape,
+                pull_secret=pull_secret,
+            )
+            EndpointPicker(picker_name(model), picker, self.child(depends_on=[self._namespace, server]))
         return server
 
     def _filled(self, model: ModelPlan, pull_secret: str) -> list[pulumi.Resource]:
@@ -232,18 +241,7 @@ def aws_workload() -> ModuleType:
 
 def _with_providers(plan: Plan, machine: Machine, opts: pulumi.ResourceOptions | None) -> pulumi.ResourceOptions:
     """Explicit providers: a default one follows whatever context the user's kubectl is switched to."""
-    if plan.aws:
-        providers = aws_workload().providers(plan.aws)
-    else:
-        cluster = k8s.Provider(
-            "cluster",
-            kubeconfig=machine.kubeconfig or None,
-            context=plan.context or None,
-            # Without it, any edit of the kubeconfig looks like another cluster, and everything is replaced.
-            cluster_identifier=f"llmagentos-{plan.target}-{plan.context or 'embedded'}",
-            enable_server_side_apply=True,
-        )
-        providers = [cluster, docker_build.Provider("images")]
+    providers = aws_workload().providers(plan.aws) if plan.aws else local_providers(plan, machine)
     tags = [image.tag for image in plan.images if image.tag]
     if tags:
         providers.append(registries_provider(tags, machine.registry_logins))

@@ -36,9 +36,10 @@ def preview(run: EngineRun, program: Program) -> tuple[EngineAction, ...]:
         UserFault: the namespace belongs to the other engine, or a field to somebody else.
         EnvironmentFault: the server cannot be reached or refuses an object.
     """
+    objects = kubernetes_objects(program, engine=NAME)
+    _refuse_heirs(objects)
     kube = kube_of(run)
     namespace = namespace_of(kube, run)
-    objects = kubernetes_objects(program, engine=NAME)
     live = kube.live(objects)
     wanted = wanted_objects(objects, live, program)
     answers = answers_of(run, kube, wanted, program, namespace_exists=namespace is not None)
@@ -95,6 +96,22 @@ def wanted_objects(
     """The objects as they are to be applied: what the program leaves to others has its live value."""
     ignored = ignored_paths(program)
     return [keep_ignored(item, live, ignored.get(identity(item), ())) for item in objects]
+
+
+def _refuse_heirs(objects: Iterable[KubeObject]) -> None:
+    """KServe hands the labels of an InferenceService down to the Deployment that it makes of it, that of the ApplySet
+    included, and the next ``up`` would prune a Deployment that it has not applied."""
+    for item in objects:
+        if item["kind"] == "InferenceService":
+            raise UserFault(
+                Fault(
+                    what="what KServe makes of an InferenceService looks to kubectl like an object of the stack, and "
+                    "would be pruned by the next `up`",
+                    where=f"InferenceService/{item['metadata']['name']}",
+                    nearest="serving: deployment works with both engines",
+                    fix="use the pulumi engine (--engine pulumi), which needs the Pulumi CLI",
+                )
+            )
 
 
 def namespace_of(kube: Kube, run: EngineRun) -> KubeObject | None:

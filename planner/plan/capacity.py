@@ -20,6 +20,8 @@ _SPARE_PODS = 10
 
 # What the Job that fetches weights asks for: cores and GiB.
 _FETCHER = (0.5, 0.5)
+# And llm-d's endpoint picker.
+_PICKER = (1.0, 2.0)
 
 
 Parts = Mapping[str, tuple[ServerPart, ...]]
@@ -103,6 +105,7 @@ def plan_namespace(
     pods = [(a.replicas_max + 1, a.cpu_cores, a.memory_gib, 0) for a in applications]
     pods += [(m.replicas_max + m.surge * len(m.parts), m.cpu_cores, m.memory_gib, _whole(m)) for m in models]
     pods += [(1, *_FETCHER, 0) for m in models if m.weights.download == "job"]
+    pods += [(1, *_PICKER, 0) for m in models if m.picker]
     return NamespacePlan(
         name=settings.namespace.name or f"llmagentos-{stack}",
         create=settings.namespace.create,

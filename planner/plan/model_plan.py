@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from planner.plan.hub import HubPlan
-from planner.plan.serving import GatewayPlan
+from planner.plan.serving import GatewayPlan, PickerPlan
 from planner.plan.weights import AdapterPlan, ModelWeightsPlan
 
 __all__ = ["ModelPlan", "ScheduledMinimum", "ServerPart"]
@@ -65,6 +65,8 @@ class ModelPlan:
     replicas_min: int
     replicas_max: int
     autoscaling: str
+    serving: str
+    picker: PickerPlan | None
     gateway: GatewayPlan | None
     surge: int
     load_timeout_seconds: int

@@ -19,7 +19,7 @@ from planner.plan.model_plan import ServerPart
 from planner.plan.parts import stated
 from planner.plan.rollout import rollout_seconds
 from planner.plan.schedules import lead_minutes, plan_schedule
-from planner.plan.serving import plan_gateway
+from planner.plan.serving import plan_gateway, plan_picker
 from planner.plan.types import AWAITED, GpuPoolPlan, ImagePlan, ModelPlan
 from planner.plan.weights import lora_rank, plan_adapters, plan_weights
 from planner.settings import BUILTIN_TINY, Hardware, Model, StackSettings
@@ -109,6 +109,8 @@ def _plan(
         replicas_min=sum(part.replicas_min for part in parts),
         replicas_max=sum(part.replicas_max for part in parts),
         autoscaling=model.autoscaling,
+        serving=model.serving,
+        picker=plan_picker(model),
         gateway=plan_gateway(model),
         # A surge pod that finds no GPU waits for ever and the rollout with it; then one replica goes first.
         surge=1 if spare_gpus >= gpus else 0,

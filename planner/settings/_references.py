@@ -106,6 +106,16 @@ def _shared(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
             )
 
 
+def _handed_on(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
+    for name, model in _map(raw, "models").items():
+        serving = model.get("serving") if isinstance(model, Mapping) else None
+        if raw.get("target") == "local" and serving in ("kserve", "llm-d"):
+            yield Fault(
+                what=f"the embedded cluster has no {serving}", where=f"{where}: models.{name}.serving",
+                nearest="allowed on target local: deployment", fix="set serving: deployment in this stack",
+            )
+
+
 def _auto(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
     pool = _map(raw, "gpu_pool")
     auto = [n for n, m in _map(raw, "models").items() if isinstance(m, Mapping) and m.get("hardware") == "auto"]
@@ -217,6 +227,6 @@ def _builds(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
 
 _Check = Callable[[Mapping[str, Any], str], Iterator[Fault]]
 _CHECKS: tuple[_Check, ...] = (
-    _target, _applications, _models, _gpu_pool, _shared, _auto, _keda, _histories, _names, _registry, _builds,
-    aws_faults,
+    _target, _applications, _models, _gpu_pool, _shared, _handed_on, _auto, _keda, _histories, _names, _registry,
+    _builds, aws_faults,
 )  # fmt: skip

@@ -10,7 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from planner.settings._arguments import argument_faults
 from planner.settings._base import ImageRef, Name, SecretRef, Settings
 from planner.settings.hardware import Hardware
-from planner.settings.serving import Gateway
+from planner.settings.serving import Gateway, LlmD
 from planner.settings.traffic import Traffic
 from planner.settings.weights import Adapter, Hub, Weights
 
@@ -90,6 +90,11 @@ class Model(Settings):
     vLLM makes fp8 of any checkpoint while it loads. For 4 bits name a checkpoint that was quantised beforehand."""
     autoscaling: Literal["fixed", "keda"] = "fixed"
     """fixed: ``replicas.min`` all the time. keda: between min and max by queue length and KV-cache use."""
+    serving: Literal["deployment", "kserve", "llm-d"] = "deployment"
+    """Who runs the model server's pods. deployment: a Deployment of the stack. kserve: an InferenceService of KServe.
+    llm-d: a Deployment whose replicas are chosen by llm-d's endpoint picker behind a gateway."""
+    llm_d: LlmD | None = None
+    """The endpoint picker; with ``serving: llm-d``."""
     gateway: Gateway | None = None
     """A gateway in front of the model server, which this program does not bring; applications then call it."""
     weights: Weights = Weights()
@@ -173,6 +178,19 @@ class Model(Settings):
                 raise ValueError(f"adapter {name}: vLLM downloads adapters unpinned, so nobody downloads it; {other}")
             if adapter.path and not self.weights.given:
                 raise ValueError(f"adapter {name}: path is a folder beside weights in an image, or a claim with path")
+        return self
+
+    @model_validator(mode="after")
+    def _handed_on(self) -> Model:
+        if self.serving != "deployment" and self.engine != "vllm":
+            raise ValueError(f"serving {self.serving} runs vLLM; builtin:tiny needs serving: deployment")
+        if self.serving == "llm-d" and not (self.llm_d and self.gateway and self.gateway.parent):
+            raise ValueError(
+                "serving llm-d needs llm_d: {image: <endpoint picker by digest>} and the gateway in front: "
+                "{url, labels, port, parent: {name, namespace}}"
+            )
+        if self.llm_d and self.serving != "llm-d":
+            raise ValueError("llm_d goes with serving: llm-d")
         return self
 
     @model_validator(mode="after")

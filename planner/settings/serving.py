@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from planner.settings._base import Settings
+from planner.settings._base import ImageRef, Settings
 
-__all__ = ["Gateway", "GatewayQueue", "Scrape"]
+__all__ = ["Gateway", "GatewayParent", "GatewayQueue", "LlmD", "Scrape"]
 
 Labels = Annotated[dict[str, str], Field(min_length=1)]
 KubeName = Annotated[str, Field(pattern=r"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$", max_length=253)]
@@ -24,6 +24,25 @@ class GatewayQueue(Settings):
     """Waiting requests at which another replica is started, as for vLLM's own queue."""
 
 
+class GatewayParent(Settings):
+    """A Gateway object of the Gateway API."""
+
+    name: KubeName
+    """Its name."""
+    namespace: KubeName | None = None
+    """Its namespace; the stack's own by default. Its listener must admit routes from the stack's."""
+
+
+class LlmD(Settings):
+    """llm-d's endpoint picker, which chooses the replica that is least busy and may hold the prompt's beginning."""
+
+    image: ImageRef
+    """Image of llm-d's endpoint picker, version 0.9 or newer, by digest."""
+    api_server: Annotated[str, Field(pattern=r"^[0-9a-fA-F.:]+/[0-9]{1,3}$")] | None = None
+    """Address block of the API server, which the picker asks for pods; any address on ports 443 and 6443 by default,
+    because no label names it."""
+
+
 class Gateway(Settings):
     """A gateway that holds requests in front of a model, and that applications call instead of the model server."""
 
@@ -35,6 +54,8 @@ class Gateway(Settings):
     """Labels of the gateway's pods; only they reach the model server."""
     port: Annotated[int, Field(ge=1, le=65535)]
     """Port that the gateway's pods listen on (behind its Service, which may have another one)."""
+    parent: GatewayParent | None = None
+    """The Gateway object that a route to the model is attached to; for ``serving: llm-d``."""
     queue: GatewayQueue | None = None
     """What the autoscaler reads while no replica runs; needed for ``replicas: {min: 0}``."""
 

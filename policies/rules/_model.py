@@ -157,7 +157,9 @@ class Pod:
         """The labels whose values are known; a label that is unknown can match no selector yet."""
         if self.template.raw is UNKNOWN or self.template.get("metadata").raw is UNKNOWN:
             return {}
-        raw = self.template.get("metadata", "labels").raw
+        # KServe writes the labels of its pods beside their specification.
+        place = ("labels",) if self.owner.kind == "InferenceService" else ("metadata", "labels")
+        raw = self.template.get(*place).raw
         return {key: str(value) for key, value in raw.items() if value is not UNKNOWN} if isinstance(raw, dict) else {}
 
 

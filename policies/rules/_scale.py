@@ -96,6 +96,10 @@ def _maximum(stack: Stack, found: KubeObject, pod: Pod) -> int:
     if found.kind.startswith("Ray"):
         return _of_ray(found.root, pod)
     maxima = [_count(node, default=_KEDA_DEFAULT_MAXIMUM) for node in _autoscaler_maxima(stack, found)]
+    if found.kind == "InferenceService":
+        component = pod.template
+        stated = [_count(component.get("minReplicas"), default=1), _count(component.get("maxReplicas"), default=0)]
+        return max(*stated, *maxima)
     return max([_count(spec.get("replicas"), default=1), *maxima])
 
 
@@ -126,9 +130,20 @@ def _autoscaler_maxima(stack: Stack, found: KubeObject) -> Iterator[Node]:
     for scaler in stack.of_kind("HorizontalPodAutoscaler", "ScaledObject"):
         spec = scaler.root.get("spec")
         target = spec.get("scaleTargetRef")
-        same = target.get("name").text == found.name and (target.get("kind").text or "Deployment") == found.kind
+        same = (target.get("kind").text or "Deployment", target.get("name").text) in _scaled_as(found)
         if same and scaler.namespace == found.namespace:
             yield spec.get("maxReplicas" if scaler.kind == "HorizontalPodAutoscaler" else "maxReplicaCount")
+
+
+def _scaled_as(found: KubeObject) -> tuple[tuple[str, str], ...]:
+    """What an autoscaler names when it means this workload. KServe makes a Deployment for each component.
+
+    https://kserve.github.io/website/docs/concepts/architecture/control-plane
+    """
+    if found.kind == "InferenceService":
+        parts = ("predictor", "transformer", "explainer")
+        return tuple(("Deployment", f"{found.name}-{part}") for part in parts)
+    return ((found.kind, found.name),)
 
 
 def _count(node: Node, *, default: int) -> int:

@@ -12,7 +12,7 @@ from ._node import Node, UnknownAt
 from ._rule import Context, Option, Rule, Violation
 from ._select import selects
 
-__all__ = ["RULES", "backends", "is_public", "public_entries"]
+__all__ = ["GATEWAYS", "RULES", "backends", "behind_internal_gateway", "is_public", "public_entries"]
 
 _KEY_NAME = re.compile(r"(?:^|_)API_?KEYS?$|(?:^|_)AUTH_(?:TOKENS?|KEYS?|SECRET)$|OIDC_|OAUTH2?_|JWT_", re.IGNORECASE)
 _PROXIES = ("*oauth2-proxy*", "*pomerium*", "*authelia*", "*kube-rbac-proxy*", "*vouch-proxy*")
@@ -64,6 +64,27 @@ def public_entries(stack: Stack) -> Iterator[KubeObject]:
             yield found
 
 
+def behind_internal_gateway(entry: KubeObject, context: Context) -> bool:
+    """Whether a route is attached to Gateways only that the environment calls internal."""
+    if not entry.kind.endswith("Route"):
+        return False
+    parents = [
+        f"{parent.get('namespace').text or entry.namespace}/{parent.get('name').text}"
+        for parent in entry.root.get("spec", "parentRefs").elements()
+    ]
+    known = context.config["internal_gateways"]
+    return bool(parents) and all(any(fnmatch.fnmatchcase(name, one) for one in known) for name in parents)
+
+
+GATEWAYS = {
+    "internal_gateways": Option(
+        schema={"type": "array", "items": {"type": "string"}}, default=[],
+        about="Gateways that nobody reaches from outside the cluster, as namespace/name with wildcards; a stack does "
+        "not show what the Gateways listen on that it attaches routes to",
+    )
+}
+
+
 def _reports_unknown(found: KubeObject) -> None:
     """Let the framework report an entry that is here only because its type is unknown."""
     if found.kind == "Service":
@@ -71,11 +92,12 @@ def _reports_unknown(found: KubeObject) -> None:
 
 
 def backends(stack: Stack, entry: KubeObject) -> Iterator[Pod]:
-    """The pods behind a Service, or behind the Services an Ingress or route names."""
+    """The pods behind a Service, or behind the Services and InferencePools that an Ingress or route names."""
     names = {entry.name} if entry.kind == "Service" else set(_service_names(entry.root.get("spec")))
-    for service in stack.of_kind("Service"):
+    for service in stack.of_kind("Service", *(() if entry.kind == "Service" else ("InferencePool",))):
         if service.name in names and service.namespace == entry.namespace:
-            selector = service.root.get("spec", "selector").value
+            path = ("selector",) if service.kind == "Service" else ("selector", "matchLabels")
+            selector = service.root.get("spec", *path).value
             for workload in stack.workloads:
                 yield from (
                     pod
@@ -116,6 +138,8 @@ def _authenticates(container: Container, names: Iterable[str]) -> bool:
 
 def _authentication(entry: KubeObject, context: Context) -> Iterable[Violation]:
     _reports_unknown(entry)
+    if behind_internal_gateway(entry, context):
+        return
     if entry.kind == "Ingress" and any(_annotation(entry, name).exists for name in _INGRESS_AUTH):
         return
     pods = list(backends(context.stack, entry))
@@ -128,6 +152,8 @@ def _authentication(entry: KubeObject, context: Context) -> Iterable[Violation]:
 
 def _encryption(entry: KubeObject, context: Context) -> Iterable[Violation]:
     _reports_unknown(entry)
+    if behind_internal_gateway(entry, context):
+        return
     spec = entry.root.get("spec")
     if entry.kind == "Ingress":
         if not any(True for _ in spec.get("tls").elements()):
@@ -157,6 +183,8 @@ def _listeners(route: KubeObject, stack: Stack) -> Iterable[Violation]:
 
 def _rate(entry: KubeObject, context: Context) -> Iterable[Violation]:
     _reports_unknown(entry)
+    if behind_internal_gateway(entry, context):
+        return
     if any(_annotation(entry, name).exists for name in _INGRESS_RATE):
         return
     for pod in backends(context.stack, entry):
@@ -171,7 +199,7 @@ def _rate(entry: KubeObject, context: Context) -> Iterable[Violation]:
 def _options() -> Mapping[str, Option]:
     about = "names of environment variables that hold callers' keys, beside the usual ones (API_KEYS, AUTH_TOKEN)"
     schema: dict[str, Any] = {"type": "array", "items": {"type": "string"}}
-    return {"variables": Option(schema=schema, default=[], about=about)}
+    return {"variables": Option(schema=schema, default=[], about=about), **GATEWAYS}
 
 
 RULES = (
@@ -198,6 +226,7 @@ RULES = (
         controls=("nsa/encryption", "owasp-llm/LLM02:2025"),
         stack_cells=public_entries,
         checks=(_encryption,),
+        options=GATEWAYS,
     ),
     Rule(
         id="public-rate",
@@ -209,5 +238,6 @@ RULES = (
         level="advisory",
         stack_cells=public_entries,
         checks=(_rate,),
+        options=GATEWAYS,
     ),
 )

@@ -11,7 +11,7 @@ from ._node import Node
 from ._rule import Context, Option, Rule, Violation, each_object
 from ._select import selects
 from ._serving import model_servers
-from .exposure import backends, is_public
+from .exposure import GATEWAYS, backends, behind_internal_gateway, is_public
 
 __all__ = ["RULES"]
 
@@ -53,7 +53,7 @@ def _private(pod: Pod, context: Context) -> Iterable[Violation]:
                 yield Violation(path="", message=f"a NetworkPolicy ({rule.path}) lets everybody reach the model server")
             for source in sources:
                 yield from _source(source)
-    yield from _published(pod, context.stack)
+    yield from _published(pod, context)
 
 
 def _source(source: Node) -> Iterable[Violation]:
@@ -66,11 +66,14 @@ def _source(source: Node) -> Iterable[Violation]:
         )
 
 
-def _published(pod: Pod, stack: Stack) -> Iterable[Violation]:
-    for entry in stack.of_kind("Service", "Ingress", "HTTPRoute"):
-        public = entry.kind != "Service" or is_public(entry)
-        if public and any(backend.template is pod.template for backend in backends(stack, entry)):
-            yield Violation(path="", message=f"{entry.object} publishes the model server outside the cluster")
+def _published(pod: Pod, context: Context) -> Iterable[Violation]:
+    for entry in context.stack.of_kind("Service", "Ingress", "HTTPRoute"):
+        public = is_public(entry) if entry.kind == "Service" else not behind_internal_gateway(entry, context)
+        if public and any(backend.template is pod.template for backend in backends(context.stack, entry)):
+            yield Violation(
+                path="", message=f"{entry.object} publishes the model server outside the cluster",
+                fix="keep the Service ClusterIP; list a Gateway that outsiders cannot reach in `internal_gateways`",
+            )
 
 
 def _peers(pod: Pod, context: Context) -> Iterable[Violation]:
@@ -184,6 +187,7 @@ RULES = (
         controls=("owasp-llm/LLM10:2025", "owasp-llm/LLM04:2025"),
         stack_cells=_model_pods,
         checks=(_private,),
+        options=GATEWAYS,
     ),
     Rule(
         id="model-server-peers",

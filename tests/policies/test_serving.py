@@ -10,7 +10,9 @@ import pytest
 
 from llmos.packs import Finding, Pack, PackResource
 from tests.components.serving import OTHER_REVISION, served
+from tests.components.test_serving_handed_on import KSERVE, LLM_D
 from tests.components.test_serving_scaling import SCALED, TO_ZERO
+from tests.policies.support import ask
 from tests.support import synthesised
 
 IMAGE = f"reg.example/weights@sha256:{'2' * 64}"
@@ -39,6 +41,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "hardware": {"instance_type": "p4d.24xlarge", "gpus": 1, "sharing": {"time_slices": 2}},
         "weights": {"image": IMAGE}, "context_tokens": 4096,
     },
+    "kserve": {**KSERVE, "weights": {"image": IMAGE}},
+    "kserve scaled!": {**KSERVE, **SCALED},
     "pod monitor!": {"stack": {"observability": {"scrape": {"by": "pod-monitor"}}}},
 }
 
@@ -73,6 +77,40 @@ def test_every_way_of_serving_passes(pack: tuple[str, Pack], name: str) -> None:
     environment, made = pack
     found = mandatory(made, environment, **VARIANTS[name])
     assert set(found) == ({"model-hub"} if environment == "prod" and name.endswith("!") else set()), found
+
+
+_ROUTE_RULES = ("model-server-private", "public-authentication", "public-tls", "public-rate")
+
+
+@pytest.mark.parametrize("environment", ["dev", "prod"])
+def test_llm_d_passes_behind_a_gateway_that_the_environment_calls_internal(environment: str) -> None:
+    model = {**LLM_D, "weights": {"image": IMAGE}}
+    aside = dict.fromkeys(_ASIDE, "disabled")
+    with Pack(environment=environment, preview=False, config=aside) as pack:
+        found = mandatory(pack, environment, **model)
+        assert "model-server-private" in found and set(found) <= set(_ROUTE_RULES), "the gateway may face the internet"
+        assert "internal_gateways" in found["model-server-private"].fix
+    internal = {rule: {"internal_gateways": ["ingress/inf*"]} for rule in _ROUTE_RULES}
+    with Pack(environment=environment, preview=False, config={**aside, **internal}) as pack:
+        assert mandatory(pack, environment, **model) == {}
+
+
+def test_a_pool_of_another_name_hides_nothing(dev: Pack) -> None:
+    def renamed(resource: Any) -> PackResource:
+        properties = {**resource.properties}
+        if properties.get("kind") == "InferencePool":
+            properties["metadata"] = {**properties["metadata"], "name": "other"}
+        if properties.get("kind") == "HTTPRoute":
+            (rule,) = properties["spec"]["rules"]
+            backend = {**rule["backendRefs"][0], "name": "other"}
+            properties["spec"] = {**properties["spec"], "rules": [{**rule, "backendRefs": [backend]}]}
+        return PackResource(
+            type=resource.type, name=resource.name, urn=resource.urn, properties=properties, parent=resource.parent
+        )
+
+    program = synthesised(served(application={**_INTERNAL}, **LLM_D))
+    found = dev.evaluate([renamed(resource) for resource in program.resources])
+    assert "model-server-private" in {finding.rule for finding in found}
 
 
 def test_a_proxys_port_is_for_the_environment_to_allow(dev: Pack) -> None:
@@ -131,3 +169,13 @@ def test_an_override_that_breaks_a_policy_is_caught(dev: Pack, overrides: dict[s
 )  # fmt: skip
 def test_extra_arguments_that_break_a_policy_are_caught(dev: Pack, args: list[str], rule: str) -> None:
     assert rule in mandatory(dev, "dev", extra_args=args)
+
+
+def test_an_inference_service_is_counted_by_its_own_maximum_and_by_that_of_its_autoscaler() -> None:
+    def gpus(**changes: Any) -> str:
+        program = synthesised(served(**changes, serving="kserve"))
+        stack = {r.name: {**r.inputs} for r in program.resources if r.type.startswith("kubernetes:")}
+        return ask("gpu-count", stack, {"gpus": 0}).rows[0][2]
+
+    assert "takes 2 GPUs" in gpus(replicas=2)
+    assert "takes 3 GPUs" in gpus(**SCALED)
