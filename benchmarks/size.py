@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -50,13 +49,21 @@ def measure(path: Path) -> dict[str, float]:
     """One run: seconds by the clock and of the processor, and the most memory it held."""
     command = [sys.executable, "-m", "llmos", "size", "--file", str(path), "--json"]
     environment = {**os.environ, "LLMOS_LOCKS": str(path.parent)}
-    before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    done = subprocess.run(command, cwd=_ROOT, env=environment, capture_output=True, text=True, check=True)
-    seconds, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    # Kilobytes on Linux, bytes on macOS; the largest child so far, which all runs are alike in.
-    peak = after.ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
-    sized = json.loads(done.stdout)["sizing"]["models"]
+    with tempfile.TemporaryFile() as output:
+        started = time.perf_counter()
+        process = subprocess.Popen(command, cwd=_ROOT, env=environment, stdout=output, stderr=subprocess.DEVNULL)
+        # This child's own use: the figures of all children together keep the largest that ever ran.
+        _, status, used = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - started
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode != 0:
+            raise subprocess.CalledProcessError(process.returncode, command)
+        output.seek(0)
+        said = output.read().decode("utf-8")
+    cpu = used.ru_utime + used.ru_stime
+    # Kilobytes on Linux, bytes on macOS.
+    peak = used.ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
+    sized = json.loads(said)["sizing"]["models"]
     return {"seconds": seconds, "cpu_seconds": cpu, "peak_mb": peak, "models": len(sized)}
 
 

@@ -113,4 +113,5 @@ def test_the_size_benchmark_measures_the_whole_command(capsys: pytest.CaptureFix
     size.main(["--runs", "1"])
     _, figures = printed(capsys)
     assert figures["models"] == 5 and figures["gpu_types"] >= 12
-    assert 0 < figures["cpu_seconds"] <= 4 and 0 < figures["peak_mb"] <= 300
+    # More than any interpreter takes, less than the largest other child of a test run.
+    assert figures["cpu_seconds"] > 0 and 20 < figures["peak_mb"] < 600
