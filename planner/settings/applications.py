@@ -23,7 +23,7 @@ __all__ = ["Application", "ApplicationReplicas", "Endpoint", "Image", "Resources
 
 _NAME = "[a-z]([-a-z0-9]*[a-z0-9])?"
 ModelName = Annotated[str, Field(pattern=f"^{_NAME}(/{_NAME})?$", max_length=81)]
-Platform = Annotated[str, Field(pattern=r"^linux/(amd64|arm64)$")]
+Platform = Literal["linux/amd64", "linux/arm64"]
 
 
 class Image(Settings):

@@ -17,6 +17,9 @@ from llmos.cli import run
 from llmos.cluster.info import ClusterInfo
 from llmos.failures import reported
 from llmos.kube import Kube
+from tests.e2e.buildkitd import build_machine, build_programs, buildkitd
+
+__all__ = ["build_machine", "build_programs", "buildkitd", "kube", "llmos", "small", "stack"]
 
 Llmos = Callable[..., "Said"]
 Write = Callable[[Mapping[str, Any]], Path]

@@ -79,6 +79,8 @@ def test_every_fault_of_a_file_stands_in_one_report() -> None:
         (with_application(image={"tag": "host:5000/app"}), "applications.a.image.tag", "image name with a tag"),
         (with_application(image={"tag": "t/App:1"}), "applications.a.image.tag", "must be a lower-case image name"),
         (with_application(image={"tag": f"a:1@sha256:{'0' * 64}"}), "applications.a.image.tag", "goes under `ref`"),
+        (with_application(image={"build": ".", "platforms": ["linux/arm"]}), "applications.a.image.platforms.0",
+         "did you mean `linux/arm64`?"),
         (with_application(image={"tag": "a:1", "build": "."}), "applications.a.image", "got build, tag"),
         (with_application(model="chat"), "applications.a.model", "not defined under models"),
         (with_application(env={"A": "b"}, secrets={"A": {"secret": "s", "key": "k"}}), "applications.a", "in env and"),
