@@ -77,7 +77,9 @@ def export(commit: str, folder: Path) -> None:
         said = done.stderr.decode("utf-8", "replace").strip()
         raise UserFault(Fault(what=f"`git archive` failed: {said}", where=f"commit {commit}", fix="check the clone"))
     with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
-        archive.extractall(folder, filter="data")
+        # Python 3.11 has filters only from 3.11.4 on.
+        archive.extraction_filter = getattr(tarfile, "data_filter", lambda member, _: member)
+        archive.extractall(folder)
 
 
 def _git(*arguments: str) -> str | None:
