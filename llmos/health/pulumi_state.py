@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import socket
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
+
+import psutil
 
 from llmos.engines import pulumi_inspect, pulumi_workspace
 from llmos.engines.base import EngineRun
@@ -43,18 +47,40 @@ def _lock(run: EngineRun, workspace: PulumiWorkspace) -> Finding:
     held = [path for path in folder.rglob("*.json") if path.parent.name == run.stack]
     if not held:
         return Finding(check="lock", state="ok", text="nobody holds it")
+    holders = [_read(path) for path in held]
+    text = f"held by {'; '.join(_said(holder) for holder in holders)}"
+    if all(map(_died_here, holders)):
+        return Finding(
+            check="lock", state="wrong", text=f"{text}, which no longer lives",
+            mend=(
+                f"python3 -m llmos up --stack {run.stack} --engine pulumi, which breaks it by itself",
+                f"with plain Pulumi: {_cancel(run, workspace)}",
+            ),
+        )  # fmt: skip
     return Finding(
-        check="lock", state="wrong", text=f"held by {'; '.join(map(_holder, held))}",
+        check="lock", state="wrong", text=text,
         mend=("wait for that run to end", f"only when it is certainly dead: {_cancel(run, workspace)}"),
     )  # fmt: skip
 
 
-def _holder(path: Path) -> str:
+def _read(path: Path) -> Mapping[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        return f"{found['username']}@{found['hostname']} (process {found['pid']}) since {found['timestamp']}"
-    except (OSError, ValueError, KeyError, TypeError):
-        return f"somebody ({path.name})"
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _said(holder: Mapping[str, Any]) -> str:
+    if not {"username", "hostname", "pid", "timestamp"} <= holder.keys():
+        return "somebody"
+    return f"{holder['username']}@{holder['hostname']} (process {holder['pid']}) since {holder['timestamp']}"
+
+
+def _died_here(holder: Mapping[str, Any]) -> bool:
+    """Whether it ran on this machine and its process is gone, as an `up` finds out as well."""
+    pid = holder.get("pid")
+    return holder.get("hostname") == socket.gethostname() and isinstance(pid, int) and not psutil.pid_exists(pid)
 
 
 def _cancel(run: EngineRun, workspace: PulumiWorkspace) -> str:
@@ -84,7 +110,7 @@ def _drift(run: EngineRun) -> Finding:
         text=f"{len(names)} objects were changed or deleted since: {', '.join(names[:8])}"
         f"{' and others' if len(names) > 8 else ''}",
         mend=(
-            f"look: python3 -m llmos diff --stack {run.stack}",
+            f"note it in the state: python3 -m llmos refresh --stack {run.stack} --engine pulumi",
             f"put it back: python3 -m llmos up --stack {run.stack} --engine pulumi",
         ),
     )  # fmt: skip

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import socket
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,7 @@ from tests.llmos.release.conftest import Project, policies, project
 
 __all__ = ["policies", "project"]
 
+RECORDED = Path(__file__).parents[1] / "engines" / "recorded"
 QUOTA = {
     "urn": "urn:pulumi:dev::llmagentos::kubernetes:core/v1:ResourceQuota::quota",
     "type": "kubernetes:core/v1:ResourceQuota", "custom": True,
@@ -49,17 +53,22 @@ def found(run: EngineRun, *, drift: bool = True) -> dict[str, Finding]:
     return {finding.check: finding for finding in pulumi_findings(run, drift=drift)}
 
 
-def refreshed(op: str) -> list[dict[str, Any]]:
-    state = {**QUOTA, "parent": "", "provider": "", "id": "assistant/stack", "outputs": {}}
-    step = {"op": op, "urn": QUOTA["urn"], "type": QUOTA["type"], "new": state, "old": state, "provider": ""}
-    summary = {"maybeCorrupt": False, "durationSeconds": 1, "resourceChanges": {op: 1}, "policyPacks": {}}
-    events = [{"resourcePreEvent": {"metadata": step, "planning": True}}, {"summaryEvent": summary}]
-    return [{"sequence": number, "timestamp": 1, **event} for number, event in enumerate(events)]
+def refreshed(*, sound: bool = False) -> list[dict[str, Any]]:
+    """A previewed refresh: the recorded one of the real engine, in which an object was changed and one deleted."""
+    lines = (RECORDED / "refresh.jsonl").read_text(encoding="utf-8").splitlines()
+    events = [json.loads(line) for line in lines]
+    for event in events:
+        outcome = event.get("resOutputsEvent")
+        if outcome:
+            outcome["planning"] = True
+            if sound:
+                outcome["metadata"]["op"] = "same"
+    return events
 
 
 @needs_scripts
 def test_a_sound_state(run: EngineRun, standin: Standin) -> None:
-    standin.answer("refresh", Reply(events=refreshed("same")))
+    standin.answer("refresh", Reply(events=refreshed(sound=True)))
     assert {name: finding.state for name, finding in found(run).items()} == {
         "state": "ok", "lock": "ok", "pending operations": "ok", "drift": "ok",
     }  # fmt: skip
@@ -69,10 +78,11 @@ def test_a_sound_state(run: EngineRun, standin: Standin) -> None:
 
 @needs_scripts
 def test_drift_is_asked_of_the_cluster_unless_that_is_not_wanted(run: EngineRun, standin: Standin) -> None:
-    standin.answer("refresh", Reply(events=refreshed("delete")))
+    standin.answer("refresh", Reply(events=refreshed()))
     drift = found(run)["drift"]
-    assert drift.state == "wrong" and "ResourceQuota stack" in drift.text
-    assert drift.mend[-1].endswith("llmos up --stack dev --engine pulumi")
+    assert drift.state == "wrong" and drift.text.startswith("2 objects were changed or deleted since")
+    assert "PodDisruptionBudget chat" in drift.text and "Deployment helper" in drift.text
+    assert "refresh --stack dev" in drift.mend[0] and drift.mend[1].endswith("up --stack dev --engine pulumi")
     before = len(standin.calls("refresh"))
     assert "drift" not in found(run, drift=False) and len(standin.calls("refresh")) == before
 
@@ -97,7 +107,21 @@ def test_a_held_lock_names_its_holder(run: EngineRun, tmp_path: Path) -> None:
     (locks / "dev" / "1.json").write_text(json.dumps(holder), encoding="utf-8")
     lock = found(run, drift=False)["lock"]
     assert lock.state == "wrong" and "ada@build-1 (process 7) since 2026-11-25" in lock.text
-    assert f"pulumi cancel --yes --cwd {tmp_path / 'cache' / 'pulumi' / 'dev' / 'work'} dev" in lock.mend[1]
+    cancel = f"pulumi cancel --yes --cwd {tmp_path / 'cache' / 'pulumi' / 'dev' / 'work'} dev"
+    assert lock.mend == ("wait for that run to end", f"only when it is certainly dead: {cancel}")
+    holder |= {"hostname": socket.gethostname(), "pid": ended()}
+    (locks / "dev" / "1.json").write_text(json.dumps(holder), encoding="utf-8")
+    lock = found(run, drift=False)["lock"]
+    assert "no longer lives" in lock.text and "breaks it by itself" in lock.mend[0] and cancel in lock.mend[1]
+    (locks / "dev" / "1.json").write_text("cut o", encoding="utf-8")
+    assert "held by somebody" in found(run, drift=False)["lock"].text
+
+
+def ended() -> int:
+    """Id of a process that is no more."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
 
 
 @needs_scripts
