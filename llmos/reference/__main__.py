@@ -1,11 +1,15 @@
-"""``venv/bin/python -m llmos.reference``: write the schema and the reference of the stack file anew."""
+"""``venv/bin/python -m llmos.reference``: write the schema, the reference and the index of decisions anew."""
 
 from __future__ import annotations
 
 from llmos.paths import PROJECT_ROOT
-from llmos.reference import markdown, schema
+from llmos.reference import decisions, markdown, schema
 
-DOCUMENTS = {"stack.schema.json": schema.document, "stack-reference.md": markdown.document}
+DOCUMENTS = {
+    "stack.schema.json": schema.document,
+    "stack-reference.md": markdown.document,
+    "decisions/README.md": decisions.document,
+}
 
 
 def main() -> None:
