@@ -124,7 +124,17 @@ def _counts(builder: ProgramBuilder, columns: Columns, layout: Layout, workload:
     if workload.spot is None:
         return
     firm = columns.of(items, lambda site: layout.sites[site].purchase != "spot")
-    builder.row(firm, [1.0] * len(firm), lower=min(workload.spot.floor_replicas, upper))
+    floor = workload.spot.floor_replicas
+    if floor <= 1:
+        # There is always one replica, so one is off spot.
+        builder.row(firm, [1.0] * len(firm), lower=min(floor, upper))
+    else:
+        # Spot only above the floor: fewer replicas than that are all off spot, and none is added for its sake.
+        loose = [column for column in placed if column not in set(firm)]
+        above = builder.column(upper=1, integer=True)
+        most = sum(columns.buckets[workload.name].most_replicas(workload))
+        builder.row([*loose, above], [*[1.0] * len(loose), -float(most)], upper=0)
+        builder.row([*firm, above], [*[1.0] * len(firm), -float(floor)], lower=0)
     if workload.spot.floor_fraction:
         kept = set(firm)
         builder.row(placed, [(column in kept) - workload.spot.floor_fraction for column in placed], lower=0)

@@ -161,7 +161,7 @@ def _place(nodes: _Nodes, workload: Workload, served: dict[int, tuple[float, ...
         served, key=lambda i: (min(layout.sites[s].price * node_share(layout, i, s) for s in layout.hosts[i]), i)
     )
     rule, wanted = workload.spot, workload.spread.min_zones
-    least = max(workload.min_replicas, wanted if wanted > 1 else 0, rule.floor_replicas if rule else 0)
+    least = max(workload.min_replicas, wanted if wanted > 1 else 0)
     replicas[cheapest] += max(0, least - sum(replicas.values()))
     total = sum(replicas.values())
     if workload.max_replicas is not None and total > workload.max_replicas:

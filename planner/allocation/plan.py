@@ -112,7 +112,7 @@ def _counts_hold(layout: Layout, workload: Workload, items: list[int], replicas:
         return False
     if workload.spot is not None:
         firm = sum(n for (site, _), n in own.items() if site.purchase != "spot")
-        if firm < max(workload.spot.floor_replicas, workload.spot.floor_fraction * total - _LOAD_TOLERANCE):
+        if firm < max(min(workload.spot.floor_replicas, total), workload.spot.floor_fraction * total - _LOAD_TOLERANCE):
             return False
     zones: Counter[str | None] = Counter()
     for (site, _), n in own.items():

@@ -93,7 +93,8 @@ class SpotRule:
     """Spot is allowed, above a floor that stays on owned or on-demand nodes.
 
     Attributes:
-        floor_replicas: replicas that are never on spot; 1 by default, so that an interruption leaves something running.
+        floor_replicas: replicas that are never on spot (all of them where there are no more); 1 by default, so that an
+            interruption leaves something running.
         floor_fraction: share of all replicas that is never on spot, 0 to 1.
     """
 

@@ -148,3 +148,69 @@ def test_five_models_over_all_gpu_types_take_two_seconds_and_300_mb() -> None:
     assert count == 5
     assert seconds <= 2
     assert megabytes <= 300
+
+
+@quick
+@given(stacks)
+def test_every_choice_fits_by_an_independent_recomputation(stack: list[dict[str, Any]]) -> None:
+    """Plain arithmetic from the catalogue's figures: nothing of the memory, throughput or allocation modules."""
+    sizing, facts = size(raw(stack)), catalogue()
+    if sizing is None:
+        return
+    for name, asked in zip("ab", stack, strict=False):
+        chosen, model = sizing.models[name], facts.models[asked["source"]]
+        instance = facts.instances[chosen.instance_type]
+        gpu = facts.gpus[instance.gpu or ""]
+        assert chosen.gpus == chosen.tensor_parallel * chosen.pipeline_parallel <= instance.gpus
+        assert model.heads % chosen.tensor_parallel == 0
+        # Weights and the cache of one longest sequence, spread over the GPUs, within 92 % of what CUDA reports.
+        cache = 8192 * 2 * model.layers * model.kv_heads * model.head_dim * 2 / 2**30
+        share = chosen.tensor_parallel * chosen.pipeline_parallel
+        assert model.weight_gib / share + cache / min(share, model.kv_heads) < 0.92 * gpu.memory_gib
+        # No token is faster than one pass over the weights at the memory's peak.
+        pass_ms = model.weight_gib * 2**30 / chosen.tensor_parallel / (gpu.bandwidth_gb_per_second * 1e9) * 1e3
+        assert pass_ms < chosen.tpot_ms <= asked["tpot_ms"] and chosen.ttft_ms <= asked["ttft_ms"]
+        assert chosen.replicas * chosen.gpus <= chosen.nodes * instance.gpus
+        assert 0 < chosen.busy <= 1 + 1e-6
+    rents = sum(
+        node.count * (facts.instances[node.instance_type].usd_per_hour or 0) * 730 for node in sizing.nodes
+    )
+    assert abs(rents - (sizing.usd_per_month or 0)) < 0.05
+
+
+@quick
+@given(stacks, st.sampled_from(KINDS), st.integers(1, 6), st.integers(1, 6))
+def test_more_owned_nodes_never_make_a_stack_dearer(
+    stack: list[dict[str, Any]], kind: str, few: int, more: int
+) -> None:
+    some = cost(raw(stack, gpu_pool={"owned": {kind: few}}))
+    assert cost(raw(stack, gpu_pool={"owned": {kind: few + more}})) <= some + 0.02
+    assert some <= cost(raw(stack)) + 0.02
+
+
+@slow
+@given(stacks, st.sampled_from(("g*", "g6e.*", "p*")), st.integers(0, 20), st.integers(0, 20))
+def test_a_looser_quota_never_makes_a_stack_dearer_or_impossible(
+    stack: list[dict[str, Any]], kinds: str, tight: int, more: int
+) -> None:
+    def under(gpus: int) -> float:
+        return cost(raw(stack, gpu_pool={"quotas": [{"instance_types": [kinds], "gpus": gpus}]}))
+
+    assert under(tight + more) <= under(tight) + 0.02
+
+
+@quick
+@given(stacks, st.integers(0, 3), st.floats(0, 1))
+def test_a_lower_floor_off_spot_never_makes_a_stack_dearer(
+    stack: list[dict[str, Any]], replicas: int, share: float
+) -> None:
+    rows = [{"name": kind, "spot_usd_per_hour": 0.3 * price, "spot_price_date": "2026-11-20"}
+            for kind in KINDS if (price := load().instances[kind].usd_per_hour)]  # fmt: skip
+    facts = catalogue().with_rows(instances=rows)
+
+    def above(floor: dict[str, Any] | bool) -> float:
+        return cost(raw(stack, gpu_pool={"spot": floor}), facts)
+
+    firm = above({"on_demand_replicas": replicas, "on_demand_share": share})
+    assert above(True) - 0.02 <= above({"on_demand_replicas": 0, "on_demand_share": share}) <= firm + 0.02
+    assert firm <= above(False) * (1 + 1e-4) + 0.02

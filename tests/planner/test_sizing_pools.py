@@ -188,3 +188,11 @@ def test_a_wrong_pool_is_one_fault(pool: dict[str, Any], words: str) -> None:
     with pytest.raises(UserFault) as caught:
         sized(pool)
     assert len(caught.value.faults) == 1 and words in str(caught.value)
+
+
+def test_a_floor_adds_no_replica_for_its_own_sake() -> None:
+    slow = {"requests_per_second": 2, "input_tokens": 800, "output_tokens": 200}
+    chat = sized({"spot": {"on_demand_replicas": 3}}, models__chat__traffic=slow).models["chat"]
+    assert (chat.replicas, chat.spot_replicas) == (1, 0)
+    greedy = sized({"spot": {"on_demand_replicas": 3}}, models__chat__traffic=slow, sizing={"solver": "greedy"})
+    assert greedy.models["chat"].replicas == 1
