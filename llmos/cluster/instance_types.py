@@ -15,6 +15,8 @@ ZONES = ("local-a", "local-b", "local-c")
 # (`vm-memory-overhead-percent`); the kubelet's own reservation is subtracted by the kwok provider itself.
 _MEMORY_OVERHEAD = 0.075
 _PODS_PER_NODE = 110
+# Spot is cheaper, which is all that Karpenter has to know here; what it costs on a given day is not the catalogue's.
+_SPOT_SHARE = 0.4
 _DISK_GIB = 100
 
 
@@ -38,7 +40,7 @@ class CatalogueEntry(Protocol):
 
 
 def to_json(entries: Iterable[CatalogueEntry]) -> str:
-    """The file for ``--instance-types-file-path``: each type on demand in every zone, at its price per hour.
+    """The file for ``--instance-types-file-path``: each type in every zone, at its price per hour and cheaper on spot.
 
     Types without a price are left out, because Karpenter would take them for free and prefer them to all others, and so
     are those that the planner does not support, because their accelerators would pass for plain CPU machines.
@@ -61,12 +63,20 @@ def _instance_type(entry: CatalogueEntry) -> dict:
         "architecture": entry.architecture,
         "operatingSystems": ["linux"],
         "resources": resources,
-        "offerings": [_offering(zone, entry.usd_per_hour) for zone in ZONES],
-    }
+        "offerings": [
+            _offering(zone, usd_per_hour, capacity)
+            for capacity, usd_per_hour in _prices(entry).items() for zone in ZONES
+        ],
+    }  # fmt: skip
 
 
-def _offering(zone: str, usd_per_hour: float | None) -> dict:
-    labels = {"karpenter.sh/capacity-type": "on-demand", "topology.kubernetes.io/zone": zone}
+def _prices(entry: CatalogueEntry) -> dict[str, float]:
+    on_demand = entry.usd_per_hour or 0.0
+    return {"on-demand": on_demand, "spot": round(on_demand * _SPOT_SHARE, 5)}
+
+
+def _offering(zone: str, usd_per_hour: float, capacity: str) -> dict:
+    labels = {"karpenter.sh/capacity-type": capacity, "topology.kubernetes.io/zone": zone}
     return {
         "Price": usd_per_hour,
         "Available": True,

@@ -17,9 +17,14 @@ def test_an_instance_type_keeps_its_price_and_resources() -> None:
     assert entry["resources"] == {
         "cpu": "4", "memory": "15155Mi", "ephemeral-storage": "100Gi", "pods": "110", "nvidia.com/gpu": "1",
     }
-    assert [offer["Price"] for offer in entry["offerings"]] == [0.8048] * len(ZONES)
-    zones = [requirement["values"] for offer in entry["offerings"] for requirement in offer["Requirements"][1:]]
-    assert zones == [[zone] for zone in ZONES]
+    offers = [
+        ({item["key"].rpartition("/")[2]: item["values"][0] for item in offer["Requirements"]}, offer["Price"])
+        for offer in entry["offerings"]
+    ]
+    on_demand = [(labels["zone"], price) for labels, price in offers if labels["capacity-type"] == "on-demand"]
+    assert on_demand == [(zone, 0.8048) for zone in ZONES]
+    spot = [(labels["zone"], price) for labels, price in offers if labels["capacity-type"] == "spot"]
+    assert [zone for zone, _ in spot] == list(ZONES) and all(0 < price < 0.8048 for _, price in spot)
 
 
 def test_a_machine_without_gpus_offers_none() -> None:
