@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from llmos.engines.stages import Stages
 from llmos.kube import Kube, KubeObject
 from planner.faults import EnvironmentFault, Fault
 
@@ -55,6 +56,7 @@ def wait_available(
     """
     deadline, hopeless_since = time.monotonic() + timeout_seconds, None
     told: set[str] = set()
+    stages = Stages(kube, namespace=namespace, stack=stack, progress=progress)
     while True:
         deployments = kube.get("deployments", "-n", namespace, "-l", f"app.kubernetes.io/instance={stack}")
         waiting = [item for item in deployments if not is_available(item)]
@@ -64,6 +66,7 @@ def wait_available(
         for line in sorted({str(reason) for reason in reasons} - told):
             progress(f"  waiting for {line}")
             told.add(line)
+        stages.tell()
         hopeless = any(reason.reason in _HOPELESS for reason in reasons)
         hopeless_since = (hopeless_since or time.monotonic()) if hopeless else None
         given_up = hopeless_since is not None and time.monotonic() - hopeless_since > _HOPELESS_SECONDS

@@ -10,6 +10,8 @@ import pytest
 import yaml
 
 from llmos.cli import run
+from llmos.engines import stages
+from llmos.engines.stages import Stages
 from llmos.images import trial
 from llmos.loading import STAGES, progress_of, unready
 from tests.llmos.fake_kubectl import FakeKubectl, pod
@@ -154,3 +156,20 @@ def test_status_shows_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
     said = capsys.readouterr().out
     assert "Not ready yet:\n  chat-1: compiling, " in said and "of at most 20 min 00 s" in said
     assert "Last events:" in said
+
+
+def test_who_waits_is_told_each_stage_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster, said = FakeKubectl(tmp_path / "cluster"), []
+    cluster.answer("pods", [server(containerStatuses=[RUNNING])])
+    patient = Stages(cluster.kube, namespace="space", stack="t", progress=said.append)
+    patient.tell()
+    assert not said and not cluster.calls("get"), "most pods are ready before the first question is due"
+
+    monkeypatch.setattr(stages, "_PAUSE_SECONDS", 0)
+    told = Stages(cluster.kube, namespace="space", stack="t", progress=said.append)
+    for lines in (1, 2, 4, 4, 5):
+        cluster.log("chat-1", "\n".join(line for line, _, _ in LOG[:lines]))
+        told.tell()
+    assert [line.split(",")[0] for line in said] == [
+        "  chat-1: downloading weights", "  chat-1: loading weights (3 of 5 parts)", "  chat-1: compiling",
+    ]
