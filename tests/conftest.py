@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -11,6 +12,14 @@ from llmos.cluster import embedded
 from llmos.cluster.info import ClusterInfo
 from llmos.cluster.locks import exclusive
 from llmos.console import note
+
+# Windows runs neither the embedded cluster nor a Docker engine of ours; the application runs in Linux containers; and a
+# script cannot stand in for a program there.
+NOT_ON_WINDOWS = (
+    "app/*", "e2e/*", "examples/*", "llmos/cluster/*", "llmos/images/*", "llmos/release/*",
+    "llmos/engines/test_pulumi*", "llmos/test_packages.py", "test_workflow_steps.py",
+)  # fmt: skip
+collect_ignore_glob = list(NOT_ON_WINDOWS) if sys.platform == "win32" else []
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
