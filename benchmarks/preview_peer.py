@@ -30,7 +30,6 @@ assistant_image = docker_build.Image(
     dockerfile={"location": "./app/Dockerfile"},
     exec_=True,
     network="host",
-    platforms=["linux/amd64"],
     push=True,
     secrets={name: pulumi.Output.secret(text) for name, text in {}.items()},
     tags=["127.0.0.1:5000/dev/assistant:latest"],

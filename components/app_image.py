@@ -21,7 +21,7 @@ class AppImageArgs:
     Attributes:
         context: folder with the Dockerfile.
         repository: where it is pushed to, without tag.
-        platforms: e.g. ``linux/amd64``.
+        platforms: e.g. ``linux/amd64``; none for the one of the machine that builds.
         builds: which BuildKit builds, with which cache, and what is attached to the image.
         base_image: build argument ``BASE_IMAGE``; empty leaves it to the Dockerfile.
         ca_bundle: certificates of a company proxy as PEM text, given as build secret ``ca``; empty for none.
@@ -64,7 +64,7 @@ class AppImage(Component):
             name,
             context={"location": args.context},
             dockerfile={"location": f"{args.context}/Dockerfile"},
-            platforms=list(args.platforms),
+            platforms=list(args.platforms) or None,
             tags=[f"{args.repository}:{args.tag}"],
             build_args=build_args,
             secrets={name: pulumi.Output.secret(text) for name, text in secrets.items() if text},

@@ -30,12 +30,13 @@ def plan_images(
     images: dict[str, ImagePlan] = {}
     faults: list[Fault] = []
     built: dict[Image, str] = {}
+    usual = () if settings.target == "local" else ("linux/amd64",)
     for name, application in sorted(settings.applications.items()):
         image = application.image
         if image.build:
             owner = built.setdefault(image, name)
             images[name] = ImagePlan(
-                name=owner, build=image.build, platforms=image.platforms, base_image=image.base_image or ""
+                name=owner, build=image.build, platforms=image.platforms or usual, base_image=image.base_image or ""
             )
         elif image.ref:
             images[name] = ImagePlan(name=name, ref=image.ref)

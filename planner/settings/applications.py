@@ -38,8 +38,9 @@ class Image(Settings):
     what is deployed; for development, because what it names can change between two runs."""
     from_: Annotated[Literal["lock"] | None, Field(alias="from")] = None
     """``lock``: the digest that ``llmos promote`` wrote into the stack's lock."""
-    platforms: Annotated[tuple[Platform, ...], Field(min_length=1, strict=False)] = ("linux/amd64",)
-    """Platforms to build for; amd64 by default because GPU nodes are."""
+    platforms: Annotated[tuple[Platform, ...] | None, Field(min_length=1, strict=False)] = None
+    """Platforms to build for. By default ``linux/amd64``, because GPU nodes are; on target ``local`` the processor of
+    the machine that builds, because an image for another one needs an emulator there."""
     base_image: str | None = None
     """Base image given to the build as ``BASE_IMAGE``; by default the Dockerfile's own."""
 

@@ -80,6 +80,12 @@ def test_several_platforms_are_one_image() -> None:
     assert inputs(platforms=["linux/amd64", "linux/arm64"])["platforms"] == ["linux/amd64", "linux/arm64"]
 
 
+def test_the_local_target_builds_for_the_machine_it_is_built_on() -> None:
+    assert "platforms" not in inputs(target="local"), "on an ARM machine an image for x86-64 would need an emulator"
+    assert inputs(target="local", platforms=["linux/arm64"])["platforms"] == ["linux/arm64"]
+    assert inputs()["platforms"] == ["linux/amd64"], "a cluster's nodes are another matter"
+
+
 def test_times_are_fixed_in_the_image_and_its_files() -> None:
     made = inputs()
     assert made["buildArgs"]["SOURCE_DATE_EPOCH"] == str(FIXED_EPOCH)
