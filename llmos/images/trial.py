@@ -9,8 +9,6 @@ from __future__ import annotations
 import hashlib
 import http.client
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -53,8 +51,8 @@ def ensure_running(
     Args:
         ref: image with digest.
         env: plain environment variables.
-        secrets: environment variables that hold secrets; handed over in a file only root can read, never on a command
-            line, and deleted at once.
+        secrets: environment variables that hold secrets; handed over in the Docker client's environment, never on a
+            command line and in no file, which would outlive a command that is killed.
         container_port: where the application listens inside.
         ready_path: path that answers 200 when it is ready, e.g. ``/readyz``.
         install: whether missing Debian packages may be installed when an engine has to be started.
@@ -79,7 +77,7 @@ def ensure_running(
         _record(stack).parent.mkdir(parents=True, exist_ok=True)
         _record(stack).touch()
         with step(f"starting {where}"):
-            _run(engine, name=name, ref=ref, options=options, variables={**env, **secrets}, where=where)
+            _run(engine, name=name, ref=ref, options=options, env=env, secrets=secrets, where=where)
         found = _inspect(engine, name)
     url = _url(found)
     _wait(engine, name=name, url=url + ready_path, seconds=ready_seconds)
@@ -134,22 +132,20 @@ def remove_all() -> list[str]:
 
 
 def _run(
-    engine: Engine, *, name: str, ref: str, options: list[str], variables: Mapping[str, str], where: str
+    engine: Engine,
+    *,
+    name: str,
+    ref: str,
+    options: list[str],
+    env: Mapping[str, str],
+    secrets: Mapping[str, str],
+    where: str,
 ) -> None:
-    broken = next((key for key, value in variables.items() if "\n" in value), None)
-    if broken:
-        what = f"the value of {broken} spans several lines, which Docker's environment files cannot hold"
-        raise UserFault(Fault(what=what, where=where, fix=f"give {broken} as one line"))
-    descriptor, path = tempfile.mkstemp(prefix="llmos-env-")  # readable by this user only
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.writelines(f"{key}={value}\n" for key, value in variables.items())
-        hardening = ["--read-only", "--tmpfs=/tmp", f"--user={_USER}", "--cap-drop=ALL"]
-        hardening += ["--security-opt=no-new-privileges", "--pids-limit=512"]
-        command = ["run", "--detach", "--name", name, "--env-file", path, *hardening, *options, ref]
-        engine.docker(command, where=where)
-    finally:
-        Path(path).unlink()
+    hardening = ["--read-only", "--tmpfs=/tmp", f"--user={_USER}", "--cap-drop=ALL"]
+    hardening += ["--security-opt=no-new-privileges", "--pids-limit=512"]
+    # A name alone makes the client take the value from its own environment.
+    variables = [f"--env={key}={value}" for key, value in env.items()] + [f"--env={key}" for key in secrets]
+    engine.docker(["run", "--detach", "--name", name, *variables, *hardening, *options, ref], env=secrets, where=where)
 
 
 def _wait(engine: Engine, *, name: str, url: str, seconds: float) -> None:

@@ -18,13 +18,11 @@ import json, os, sys
 from pathlib import Path
 words = sys.argv[1:]
 files = {{}}
-for word, value in zip(words, [*words[1:], ""]):
-    if word == "--env-file":
-        files[value] = Path(value).read_text(encoding="utf-8")
+for word in words:
     if word.startswith("--secret="):
         path = word.partition(",src=")[2]
         files[path] = Path(path).read_text(encoding="utf-8")
-call = {{"words": words, "files": files, "host": os.environ.get("DOCKER_HOST")}}
+call = {{"words": words, "files": files, "host": os.environ.get("DOCKER_HOST"), "environment": dict(os.environ)}}
 with open({log!r}, "a", encoding="utf-8") as log:
     log.write(json.dumps(call) + "\\n")
 for start, (status, out, err) in json.loads({answers!r}).items():
