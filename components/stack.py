@@ -79,6 +79,8 @@ class LlmStack(Component):
         self._pool = self._gpu_pool()
         self._bucket = aws_workload().weights(self, plan.aws, self._identity, [self._namespace]) if plan.aws else None
         servers = {model.name: self._model_server(model) for model in plan.models}
+        if plan.aws:
+            aws_workload().watch(self, plan, self._identity, [self._namespace])
         endpoints = {app.name: self._application(app, servers.get(app.model)) for app in plan.applications}
         self.summary = {
             "namespace": plan.namespace.name,

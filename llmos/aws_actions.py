@@ -25,6 +25,16 @@ ACTIONS: Mapping[str, tuple[str, ...]] = {
         "acm:RequestCertificate",
     ),
     "acm/certificateValidation:CertificateValidation": ("acm:DescribeCertificate",),
+    "amp/scraper:Scraper": (
+        "aps:CreateScraper", "aps:DeleteScraper", "aps:DescribeScraper", "aps:ListTagsForResource", "aps:TagResource",
+        "ec2:CreateNetworkInterface", "ec2:DescribeSecurityGroups", "ec2:DescribeSubnets", "eks:DescribeCluster",
+        "iam:CreateServiceLinkedRole",
+    ),
+    "amp/workspace:Workspace": (
+        "aps:CreateWorkspace", "aps:DeleteWorkspace", "aps:DescribeWorkspace", "aps:ListTagsForResource",
+        "aps:TagResource", "aps:UpdateWorkspaceAlias",
+    ),
+    "budgets/budget:Budget": ("budgets:ModifyBudget", "budgets:ViewBudget"),
     "cloudwatch/eventRule:EventRule": (
         "events:DeleteRule", "events:DescribeRule", "events:ListTagsForResource", "events:PutRule",
         "events:TagResource",
@@ -35,6 +45,13 @@ ACTIONS: Mapping[str, tuple[str, ...]] = {
     "cloudwatch/logGroup:LogGroup": (
         "logs:AssociateKmsKey", "logs:CreateLogGroup", "logs:DeleteLogGroup", "logs:DescribeLogGroups",
         "logs:ListTagsForResource", "logs:PutRetentionPolicy", "logs:TagResource",
+    ),
+    "cloudwatch/logMetricFilter:LogMetricFilter": (
+        "logs:DeleteMetricFilter", "logs:DescribeMetricFilters", "logs:PutMetricFilter",
+    ),
+    "cloudwatch/metricAlarm:MetricAlarm": (
+        "cloudwatch:DeleteAlarms", "cloudwatch:DescribeAlarms", "cloudwatch:ListTagsForResource",
+        "cloudwatch:PutMetricAlarm", "cloudwatch:TagResource",
     ),
     "ec2/defaultSecurityGroup:DefaultSecurityGroup": (
         "ec2:DescribeSecurityGroups", "ec2:RevokeSecurityGroupEgress", "ec2:RevokeSecurityGroupIngress", *_TAG_EC2,
@@ -116,6 +133,13 @@ ACTIONS: Mapping[str, tuple[str, ...]] = {
         *_crud("eks", "PodIdentityAssociation", "ListPodIdentityAssociations", "UpdatePodIdentityAssociation"), _PASS,
         "iam:GetRole", *_TAG_EKS,
     ),
+    "grafana/workspace:Workspace": (
+        "grafana:CreateWorkspace", "grafana:DeleteWorkspace", "grafana:DescribeWorkspace",
+        "grafana:DescribeWorkspaceAuthentication", "grafana:DescribeWorkspaceConfiguration",
+        "grafana:ListTagsForResource", "grafana:TagResource", "grafana:UpdateWorkspace",
+        "grafana:UpdateWorkspaceAuthentication", _PASS, "sso:CreateManagedApplicationInstance",
+        "sso:DescribeRegisteredRegions", "sso:GetSharedSsoConfiguration",
+    ),
     "iam/role:Role": (
         "iam:CreateRole", "iam:DeleteRole", "iam:GetRole", "iam:ListAttachedRolePolicies",
         "iam:ListInstanceProfilesForRole", "iam:ListRolePolicies", "iam:TagRole", "iam:UntagRole",
@@ -157,6 +181,14 @@ ACTIONS: Mapping[str, tuple[str, ...]] = {
         "kms:DescribeKey", "s3:GetEncryptionConfiguration", "s3:PutEncryptionConfiguration",
     ),
     "s3/bucketVersioning:BucketVersioning": ("s3:GetBucketVersioning", "s3:PutBucketVersioning"),
+    "sns/topic:Topic": (
+        "sns:CreateTopic", "sns:DeleteTopic", "sns:GetTopicAttributes", "sns:ListTagsForResource",
+        "sns:SetTopicAttributes", "sns:TagResource",
+    ),
+    "sns/topicPolicy:TopicPolicy": ("sns:GetTopicAttributes", "sns:SetTopicAttributes"),
+    "sns/topicSubscription:TopicSubscription": (
+        "sns:GetSubscriptionAttributes", "sns:ListSubscriptionsByTopic", "sns:Subscribe", "sns:Unsubscribe",
+    ),
     "sqs/queue:Queue": (
         "sqs:CreateQueue", "sqs:DeleteQueue", "sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:ListQueueTags",
         "sqs:SetQueueAttributes", "sqs:TagQueue",

@@ -64,7 +64,8 @@ _EVERYWHERE = frozenset({
     "acm:RequestCertificate", "ecr:CreatePullThroughCacheRule", "ecr:CreateRepositoryCreationTemplate",
     "ecr:DeletePullThroughCacheRule", "ecr:DeleteRepositoryCreationTemplate", "ecr:DescribePullThroughCacheRules",
     "ecr:DescribeRepositoryCreationTemplates", "ecr:GetAuthorizationToken", "ecr:UpdateRepositoryCreationTemplate",
-    "eks:CreateCluster", "eks:DescribeAddonVersions", "kms:CreateKey", "kms:ListAliases",
+    "aps:CreateScraper", "aps:CreateWorkspace", "cloudwatch:DescribeAlarms", "eks:CreateCluster",
+    "eks:DescribeAddonVersions", "grafana:CreateWorkspace", "kms:CreateKey", "kms:ListAliases",
     "kms:TagResource", "logs:DescribeLogGroups", "sts:GetCallerIdentity",
 })  # fmt: skip
 """Actions that know no resources, or whose resource has no name yet. All are held to the region."""
@@ -81,9 +82,10 @@ def _scope_of(action: str) -> str:
     if action.startswith("ec2:") or action in _EVERYWHERE:
         return "InRegion"
     return {
-        "acm": "Certificates", "ecr": "Images", "eks": "Cluster", "events": "Events", "iam": "Roles", "kms": "Keys",
-        "logs": "Logs", "route53": "Zones", "s3": "Weights", "secretsmanager": "HubLogin", "sqs": "Queues",
-        "wafv2": "Firewalls",
+        "acm": "Certificates", "aps": "Metrics", "budgets": "Budgets", "cloudwatch": "Alarms", "grafana": "Grafana",
+        "ecr": "Images", "eks": "Cluster", "events": "Events", "iam": "Roles", "kms": "Keys", "logs": "Logs",
+        "route53": "Zones", "s3": "Weights", "secretsmanager": "HubLogin", "sns": "Topics", "sqs": "Queues",
+        "sso": "InRegion", "wafv2": "Firewalls",
     }[service]  # fmt: skip
 
 
@@ -105,7 +107,9 @@ def _scopes(aws: AwsPlan) -> dict[str, tuple[list[str], dict[str, Any]]]:
     # AWS names keys and certificates itself; those of the program carry the provider's default tags.
     tagged = {"StringLike": {f"aws:ResourceTag/{next(iter(aws.tags))}": "*"}}
     return {
+        "Alarms": (named("cloudwatch", f"alarm:{cluster}-*"), {}),
         "Aliases": (named("kms", "alias/llmagentos/*"), {}),
+        "Budgets": ([f"arn:{aws.partition}:budgets::{aws.account}:budget/llmagentos-*"], {}),
         "Certificates": (named("acm", "certificate/*"), tagged),
         "Cluster": (
             named("eks", *(f"{kind}/{cluster}{rest}" for kind, rest in (
@@ -122,6 +126,9 @@ def _scopes(aws: AwsPlan) -> dict[str, tuple[list[str], dict[str, Any]]]:
         "Keys": (named("kms", "key/*"), tagged),
         "Logs": (named("logs", f"log-group:/aws/eks/{cluster}/*", f"log-group:/aws/vpc/{cluster}/*"), {}),
         "PassRoles": (roles, {"StringEquals": {"iam:PassedToService": services}}),
+        "Grafana": (named("grafana", "/workspaces/*"), {}),
+        "Metrics": (named("aps", "scraper/*", "workspace/*"), {}),
+        "Topics": (named("sns", f"{cluster}-*"), {}),
         "Queues": (named("sqs", f"{cluster}-*"), {}),
         "Roles": (roles, {}),
         "ServiceRoles": (service_roles, {"StringEquals": {"iam:AWSServiceName": linked}}),

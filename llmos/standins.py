@@ -118,6 +118,11 @@ _OUTPUTS: Mapping[str, Any] = {
     "kms/key:Key": _key,
     "s3/bucket:Bucket": lambda i, n, arn: {"id": i["bucket"], "arn": f"arn:aws:s3:::{i['bucket']}"},
     "route53/record:Record": lambda i, n, arn: {"fqdn": i["name"]},
+    "amp/workspace:Workspace": lambda i, n, arn: {
+        "id": f"ws-{_uuid(n)}", "arn": arn("aps", f"workspace/ws-{_uuid(n)}"),
+        "prometheusEndpoint": f"https://aps-workspaces.{arn.region}.amazonaws.com/workspaces/ws-{_uuid(n)}/",
+    },
+    "sns/topic:Topic": lambda i, n, arn: {"id": arn("sns", i["name"]), "arn": arn("sns", i["name"])},
     "sqs/queue:Queue": _queue,
     "wafv2/webAcl:WebAcl": lambda i, n, arn: {"arn": arn("wafv2", f"regional/webacl/{i['name']}/{_uuid(n)}")},
 }

@@ -11,14 +11,18 @@ import pulumi_kubernetes as k8s
 from components._aws import aws_provider, kubeconfig
 from components._base import Component
 from components.aws.addons import EksAddons, EksAddonsArgs
+from components.aws.alarms import Alarms, AlarmsArgs
 from components.aws.device_plugin import DevicePlugin, DevicePluginArgs
 from components.aws.eks_cluster import EksCluster, EksClusterArgs
 from components.aws.general_nodes import GeneralNodes, GeneralNodesArgs
 from components.aws.karpenter import Karpenter, KarpenterArgs
 from components.aws.load_balancer_controller import LoadBalancerController, LoadBalancerControllerArgs
+from components.aws.managed_monitoring import ManagedMonitoring, ManagedMonitoringArgs
+from components.aws.monitoring import Monitoring, MonitoringArgs
 from components.aws.network import Network, NetworkArgs
 from components.aws.node_group import NodeGroup, NodeGroupArgs
 from components.aws.pull_through_cache import PullThroughCache, PullThroughCacheArgs
+from components.aws.spending_limit import SpendingLimit, SpendingLimitArgs
 from planner.plan import Plan, node_role, subnet_tag
 
 __all__ = ["ClusterStack", "ClusterStackArgs"]
@@ -53,6 +57,7 @@ class ClusterStack(Component):
     def __init__(self, name: str, args: ClusterStackArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         plan = args.plan
         assert plan.aws and plan.cluster
+        self._stack = plan.stack
         self._aws, self._cluster, self._durable = plan.aws, plan.cluster, plan.environment != "dev"
         account = pulumi.ResourceOptions(providers=[aws_provider(self._aws)])
         super().__init__(
@@ -74,6 +79,7 @@ class ClusterStack(Component):
         inside = self._inside(config, cluster)
         PullThroughCache("cache", PullThroughCacheArgs(caches=self._cluster.caches), self.child())
         self._nodes(network, cluster, inside)
+        self._watch(network, cluster, inside)
         self.summary = {
             "cluster": self._aws.cluster_name,
             "kubeconfig": config,
@@ -93,6 +99,24 @@ class ClusterStack(Component):
             # The deployer may use the cluster only once its access entry is there.
             opts=pulumi.ResourceOptions(parent=self, depends_on=cluster.access),
         )
+
+    def _watch(self, network: Network, cluster: EksCluster, inside: pulumi.ProviderResource) -> None:
+        """Alarms, the budget, and Prometheus with Grafana."""
+        topic = f"{self._aws.cluster_name}-alarms" if self._aws.alert_emails else ""
+        if topic:
+            args = AlarmsArgs(aws=self._aws, topic=topic, nat_ids=network.nat_ids, durable=self._durable)
+            Alarms("alarms", args, self.child(depends_on=[cluster]))
+        if self._aws.budget_usd:
+            SpendingLimit("budget", SpendingLimitArgs(aws=self._aws, stack=self._stack), self.child())
+        if self._cluster.monitoring == "helm":
+            monitoring = MonitoringArgs(aws=self._aws, cluster=self._cluster, cluster_name=cluster.name, topic=topic)
+            Monitoring("monitoring", monitoring, self.child(depends_on=[self._general], providers=[inside]))
+        elif self._cluster.monitoring == "managed":
+            managed = ManagedMonitoringArgs(
+                aws=self._aws, cluster_arn=cluster.arn, subnet_ids=network.private_subnet_ids,
+                security_group_ids=[cluster.security_group_id],
+            )
+            ManagedMonitoring("monitoring", managed, self.child(depends_on=[self._general]))
 
     def _addons(self, name: str, cluster: EksCluster, names: tuple[str, ...], after: list[Any]) -> EksAddons:
         args = EksAddonsArgs(
@@ -128,7 +152,7 @@ class ClusterStack(Component):
             # Deleted first: Karpenter ends its machines only while it runs.
             self.child(depends_on=[karpenter], providers=[inside]),
         )
-        self._addons("addons-on-general-nodes", cluster, _ON_GENERAL_NODES, [general])
+        self._general = self._addons("addons-on-general-nodes", cluster, _ON_GENERAL_NODES, [general])
         LoadBalancerController(
             "load-balancers",
             LoadBalancerControllerArgs(aws=self._aws, cluster_name=cluster.name, vpc_id=network.vpc_id),

@@ -49,12 +49,14 @@ class EksCluster(Component):
 
     Outputs:
         name: the cluster's name, known once it answers.
+        arn: the cluster.
         endpoint: address of the API server.
         certificate: its certificate authority, base64.
         security_group_id: the group of the control plane and all nodes.
     """
 
     name: pulumi.Output[str]
+    arn: pulumi.Output[str]
     endpoint: pulumi.Output[str]
     certificate: pulumi.Output[str]
     security_group_id: pulumi.Output[str]
@@ -89,7 +91,7 @@ class EksCluster(Component):
             opts=self.child(depends_on=[logs, *rights], protect=args.durable),
         )
         self.access = self._access(name, cluster)
-        self.name, self.endpoint = cluster.name, cluster.endpoint
+        self.name, self.arn, self.endpoint = cluster.name, cluster.arn, cluster.endpoint
         self.certificate = cluster.certificate_authority.apply(lambda found: found.data)
         self.security_group_id = cluster.vpc_config.apply(lambda found: found.cluster_security_group_id)
         self.register_outputs({"name": self.name, "endpoint": self.endpoint})

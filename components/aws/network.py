@@ -49,6 +49,7 @@ class Network(Component):
         super().__init__(name, opts=opts)
         self._prefix, self._args = name, args
         self.routes: list[pulumi.Resource] = []
+        self.nat_ids: list[tuple[str, pulumi.Output[str]]] = []
         if args.network.vpc_id:
             self.vpc_id = pulumi.Output.from_input(args.network.vpc_id)
             self.private_subnet_ids = list(args.network.private_subnet_ids)
@@ -89,6 +90,7 @@ class Network(Component):
         out = self._table(vpc, "public", list(public.values()))
         self._default_route("public", out, gateway_id=gateway.id)
         nats = {zone: self._nat(zone, public[zone], gateway) for zone in self._args.network.nat_zones}
+        self.nat_ids = [(zone, nat.id) for zone, nat in nats.items()]
         tables = {zone: self._table(vpc, f"private-{zone}", [subnet]) for zone, subnet in private.items()}
         for zone, table in tables.items():
             nat = nats.get(zone) or nats[self._args.network.nat_zones[0]]

@@ -16,11 +16,13 @@ from components.aws.dns_name import DnsName, DnsNameArgs
 from components.aws.ec2_gpu_pool import Ec2GpuPool, Ec2GpuPoolArgs
 from components.aws.ecr_registry import EcrRegistry, EcrRegistryArgs
 from components.aws.entry import Entry, EntryArgs
+from components.aws.spending_limit import SpendingLimit, SpendingLimitArgs
 from components.aws.weight_bucket import WeightBucket, WeightBucketArgs
 from components.aws.weight_filling import WeightFilling, WeightFillingArgs
+from components.dashboard import Dashboard, DashboardArgs
 from planner.plan import ApplicationPlan, AwsPlan, GpuPoolPlan, Plan
 
-__all__ = ["endpoint", "filled", "gpu_pool", "providers", "registry", "weights"]
+__all__ = ["endpoint", "filled", "gpu_pool", "providers", "registry", "watch", "weights"]
 
 
 def providers(plan: AwsPlan) -> list[pulumi.ProviderResource]:
@@ -92,6 +94,20 @@ def filled(
         for one in found
     ]
     return [*bucket.ready, *made] if found else []
+
+
+def watch(parent: Component, plan: Plan, identity: Identity, ready: list[pulumi.Resource]) -> None:
+    """The stack's dashboard and alerts, where the Prometheus operator reads them, and its budget."""
+    if plan.aws is None:
+        return
+    if plan.aws.budget_usd:
+        SpendingLimit("budget", SpendingLimitArgs(aws=plan.aws, stack=identity.stack), parent.child())
+    if plan.scrape and plan.scrape.by == "pod-monitor":
+        args = DashboardArgs(
+            identity=identity, promises=plan.aws.promises, pool=plan.gpu_pool.name if plan.gpu_pool else "",
+            prices=plan.aws.node_prices, budget_usd_per_month=plan.aws.budget_usd,
+        )
+        Dashboard("dashboard", args, parent.child(depends_on=ready))
 
 
 def endpoint(

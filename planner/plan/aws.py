@@ -53,6 +53,7 @@ def plan_aws(
     pool: GpuPoolPlan | None = None,
     images: tuple[ImagePlan, ...] = (),
     models: tuple[ModelPlan, ...] = (),
+    catalogue: Catalogue,
 ) -> AwsPlan | None:
     """The AWS part of a plan, ``None`` for other targets."""
     aws = settings.aws
@@ -81,6 +82,14 @@ def plan_aws(
         bucket=bucket,
         store=store_endpoint(bucket, aws.region, partition_of(aws.region)) if bucket else "",
         entries=_entries(aws),
+        promises={
+            name: (model.slo.ttft_ms, model.slo.tpot_ms)
+            for name, model in sorted(settings.models.items()) if model.engine == "vllm"
+        },
+        node_prices={
+            name: price for name in (pool.instance_types if pool else ())
+            if (price := catalogue.instances[name].usd_per_hour) is not None
+        },
         alert_emails=aws.alerts.emails,
         budget_usd=settings.budget.usd_per_month,
     )  # fmt: skip

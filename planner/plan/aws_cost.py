@@ -121,6 +121,9 @@ def _of_cluster(
     yield _cost(logs, "log-storage", kept, region=region, least=min(kept, estimates.log_gib),
                 assumption=f"kept for {cluster.log_days} days, before compression")  # fmt: skip
     yield _cost("cluster.key", "kms-key", 1, region=region)
+    if aws.alert_emails:
+        yield _cost("cluster.alarms", "kms-key", 1, region=region)
+        yield _cost("cluster.alarms", "alarm", 2 + len(cluster.network.nat_zones), region=region)
     if cluster.monitoring == "helm":
         yield _cost("cluster.monitoring", "gp3-volume", cluster.monitoring_volume_gib, region=region)
     elif cluster.monitoring == "managed":
@@ -165,8 +168,6 @@ def _of_workload(
         cost = _cost("weights", "s3-storage", sum(known), region=region, assumption="one revision of each model")
         yield cost if all(known) else _unknown(cost, "a model is not in the catalogue, so its size is not known")
         yield _cost("weights", "kms-key", 1, region=region)
-    if aws.alert_emails:
-        yield _cost("alerts", "kms-key", 1, region=region)
 
 
 def _of_entry(application: str, aws: AwsPlan, estimates: Estimates) -> Iterator[ServiceCost]:

@@ -152,6 +152,7 @@ class AwsPlan:
 
     ``cluster_name`` is that of the cluster it makes or runs on; ``cluster_stack`` the cluster's stack, empty where EKS
     is asked by name. ``repositories`` are the images that get an ECR repository; ``registry_name`` begins their names.
+    ``promises`` are TTFT and TPOT in milliseconds by model, ``node_prices`` USD per hour by instance type of the pool.
     ``bucket`` holds weights, and ``store`` is how scripts name it; both are empty without.
     """
 
@@ -171,6 +172,8 @@ class AwsPlan:
     bucket: str
     store: str
     entries: tuple[EntryPlan, ...]
+    promises: dict[str, tuple[int, int]]
+    node_prices: dict[str, float]
     alert_emails: tuple[str, ...]
     budget_usd: float | None
     schema: int = field(default=1)

@@ -6,6 +6,7 @@ documentation of both and of each API. Ids of other resources stand in the param
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -314,6 +315,73 @@ def _bucket_lifecycle(i: Inputs) -> Iterator[_Row]:
     yield "s3", "PutBucketLifecycleConfiguration", {"Bucket": i["bucket"], "LifecycleConfiguration": {"Rules": rules}}
 
 
+def _topic(i: Inputs) -> Iterator[_Row]:
+    yield "sns", "CreateTopic", {"Name": i["name"], "Attributes": {"KmsMasterKeyId": i["kmsMasterKeyId"]}}
+
+
+def _topic_policy(i: Inputs) -> Iterator[_Row]:
+    yield "sns", "SetTopicAttributes", {
+        "TopicArn": i["arn"], "AttributeName": "Policy", "AttributeValue": i["policy"],
+    }  # fmt: skip
+
+
+def _alarm(i: Inputs) -> Iterator[_Row]:
+    dimensions = [{"Name": key, "Value": value} for key, value in (i.get("dimensions") or {}).items()]
+    yield "cloudwatch", "PutMetricAlarm", {
+        "AlarmName": i["name"], "AlarmDescription": i["alarmDescription"], "Namespace": i["namespace"],
+        "MetricName": i["metricName"], "Dimensions": dimensions, "Statistic": i["statistic"], "Period": i["period"],
+        "ComparisonOperator": i["comparisonOperator"], "Threshold": i["threshold"],
+        "EvaluationPeriods": i["evaluationPeriods"], "TreatMissingData": i["treatMissingData"],
+        "AlarmActions": i["alarmActions"], "OKActions": i["okActions"],
+    }  # fmt: skip
+
+
+def _metric_filter(i: Inputs) -> Iterator[_Row]:
+    found = i["metricTransformation"]
+    made = {
+        "metricName": found["name"], "metricNamespace": found["namespace"], "metricValue": found["value"],
+        "defaultValue": float(found["defaultValue"]),
+    }  # fmt: skip
+    yield "logs", "PutMetricFilter", {
+        "filterName": i["name"], "logGroupName": i["logGroupName"], "filterPattern": i["pattern"],
+        "metricTransformations": [made],
+    }  # fmt: skip
+
+
+def _budget(i: Inputs) -> Iterator[_Row]:
+    budget = {
+        "BudgetName": i["name"], "BudgetType": i["budgetType"], "TimeUnit": i["timeUnit"],
+        "BudgetLimit": {"Amount": i["limitAmount"], "Unit": i["limitUnit"]},
+        "CostFilters": {found["name"]: found["values"] for found in i["costFilters"]},
+    }  # fmt: skip
+    yield "budgets", "CreateBudget", {"AccountId": "123456789012", "Budget": budget}
+    for notice in i.get("notifications") or []:
+        people = [{"SubscriptionType": "EMAIL", "Address": mail} for mail in notice["subscriberEmailAddresses"]]
+        yield "budgets", "CreateNotification", {
+            "AccountId": "123456789012", "BudgetName": i["name"], "Subscribers": people,
+            "Notification": {
+                "NotificationType": notice["notificationType"], "ThresholdType": notice["thresholdType"],
+                "ComparisonOperator": notice["comparisonOperator"], "Threshold": notice["threshold"],
+            },
+        }  # fmt: skip
+
+
+def _scraper(i: Inputs) -> Iterator[_Row]:
+    eks, amp = i["source"]["eks"], i["destination"]["amp"]
+    yield "amp", "CreateScraper", {
+        "alias": i["alias"], "scrapeConfiguration": {"configurationBlob": base64.b64decode(i["scrapeConfiguration"])},
+        "source": {"eksConfiguration": eks}, "destination": {"ampConfiguration": amp},
+    }  # fmt: skip
+
+
+def _grafana(i: Inputs) -> Iterator[_Row]:
+    yield "grafana", "CreateWorkspace", {
+        "workspaceName": i["name"], "accountAccessType": i["accountAccessType"],
+        "authenticationProviders": i["authenticationProviders"], "permissionType": i["permissionType"],
+        "workspaceDataSources": i["dataSources"], "workspaceRoleArn": i["roleArn"],
+    }  # fmt: skip
+
+
 CALLS: dict[str, Callable[[Inputs], Iterator[_Row]]] = {
     "acm/certificate:Certificate": _one(
         "acm", "RequestCertificate", DomainName="domainName", ValidationMethod="validationMethod"
@@ -321,9 +389,14 @@ CALLS: dict[str, Callable[[Inputs], Iterator[_Row]]] = {
     "acm/certificateValidation:CertificateValidation": _one(
         "acm", "DescribeCertificate", CertificateArn="certificateArn"
     ),
+    "amp/scraper:Scraper": _scraper,
+    "amp/workspace:Workspace": _one("amp", "CreateWorkspace", alias="alias"),
     "cloudwatch/eventRule:EventRule": _one("events", "PutRule", Name="name", EventPattern="eventPattern"),
     "cloudwatch/eventTarget:EventTarget": _target,
     "cloudwatch/logGroup:LogGroup": _log_group,
+    "cloudwatch/logMetricFilter:LogMetricFilter": _metric_filter,
+    "cloudwatch/metricAlarm:MetricAlarm": _alarm,
+    "budgets/budget:Budget": _budget,
     "ec2/defaultSecurityGroup:DefaultSecurityGroup": _default_group,
     "ec2/eip:Eip": _tagged("ec2", "AllocateAddress", "elastic-ip", Domain="domain"),
     "ec2/flowLog:FlowLog": _flow_log,
@@ -370,6 +443,7 @@ CALLS: dict[str, Callable[[Inputs], Iterator[_Row]]] = {
         "eks", "CreatePodIdentityAssociation", clusterName="clusterName", namespace="namespace", roleArn="roleArn",
         serviceAccount="serviceAccount",
     ),
+    "grafana/workspace:Workspace": _grafana,
     "iam/role:Role": _role,
     "iam/rolePolicy:RolePolicy": _one(
         "iam", "PutRolePolicy", RoleName="role", PolicyName="name", PolicyDocument="policy"
@@ -387,6 +461,11 @@ CALLS: dict[str, Callable[[Inputs], Iterator[_Row]]] = {
     "s3/bucketPublicAccessBlock:BucketPublicAccessBlock": _private,
     "s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": _encryption,
     "s3/bucketVersioning:BucketVersioning": _versions,
+    "sns/topic:Topic": _topic,
+    "sns/topicPolicy:TopicPolicy": _topic_policy,
+    "sns/topicSubscription:TopicSubscription": _one(
+        "sns", "Subscribe", TopicArn="topic", Protocol="protocol", Endpoint="endpoint"
+    ),
     "sqs/queue:Queue": _queue,
     "sqs/queuePolicy:QueuePolicy": _queue_policy,
     "vpc/securityGroupIngressRule:SecurityGroupIngressRule": _ingress,

@@ -55,7 +55,7 @@ def _bounds(value: Any, shape: Shape, path: str) -> Iterator[str]:
         allowed, pattern = shape.metadata.get("enum"), shape.metadata.get("pattern")
         if allowed and value not in allowed:
             yield f"{path}: {value} is none of {', '.join(allowed)}"
-        if pattern and not re.fullmatch(_python(pattern), value, re.DOTALL):
+        if pattern and not re.fullmatch(*_python(pattern, value)):
             yield f"{path}: {value} does not match {pattern}"
     elif isinstance(value, int | float) and not isinstance(value, bool):
         yield from _length(value, shape, path)
@@ -69,8 +69,9 @@ def _length(size: float, shape: Shape, path: str) -> Iterator[str]:
         yield f"{path}: {size} is more than {high}"
 
 
-def _python(pattern: str) -> str:
+def _python(pattern: str, value: str) -> tuple[str, str, re.RegexFlag]:
+    """A pattern of Java's for ``re.fullmatch``. Java allows flags anywhere."""
     for java, python in _UNICODE.items():
         pattern = pattern.replace(java, python)
-    # Models write a pattern that may match anywhere without anchors, as Java's find() takes it.
-    return pattern if pattern.startswith("^") or not pattern.endswith("$") else f".*{pattern}"
+    flags = re.DOTALL | (re.IGNORECASE if "(?i)" in pattern else re.NOFLAG)
+    return re.sub(r"\(\?[is]+\)", "", pattern), value, flags

@@ -267,8 +267,51 @@ def _bucket_lifecycle(account: Any, i: Inputs) -> Found:
     )
 
 
+def _topic(account: Any, i: Inputs) -> Found:
+    client = account.client("sns")
+    (arn,) = [one["TopicArn"] for one in client.list_topics()["Topics"] if one["TopicArn"].endswith(f":{i['name']}")]
+    found = client.get_topic_attributes(TopicArn=arn)["Attributes"]
+    yield "key", i["kmsMasterKeyId"], found["KmsMasterKeyId"]
+
+
+def _topic_policy(account: Any, i: Inputs) -> Found:
+    found = account.client("sns").get_topic_attributes(TopicArn=i["arn"])["Attributes"]
+    yield "document", json.loads(i["policy"]), json.loads(found["Policy"])
+
+
+def _subscription(account: Any, i: Inputs) -> Found:
+    found = account.client("sns").list_subscriptions_by_topic(TopicArn=i["topic"])["Subscriptions"]
+    yield "address", True, (i["protocol"], i["endpoint"]) in [(one["Protocol"], one["Endpoint"]) for one in found]
+
+
+def _alarm(account: Any, i: Inputs) -> Found:
+    (found,) = account.client("cloudwatch").describe_alarms(AlarmNames=[i["name"]])["MetricAlarms"]
+    yield "metric", (i["namespace"], i["metricName"]), (found["Namespace"], found["MetricName"])
+    yield "threshold", i["threshold"], found["Threshold"]
+    yield "actions", i["alarmActions"], found["AlarmActions"]
+    dimensions = {one["Name"]: one["Value"] for one in found["Dimensions"]}
+    yield "dimensions", i.get("dimensions") or {}, dimensions
+
+
+def _metric_filter(account: Any, i: Inputs) -> Found:
+    answer = account.client("logs").describe_metric_filters(logGroupName=i["logGroupName"])
+    (found,) = answer["metricFilters"]
+    yield "pattern", i["pattern"], found["filterPattern"]
+
+
+def _budget(account: Any, i: Inputs) -> Found:
+    client = account.client("budgets")
+    found = client.describe_budget(AccountId="123456789012", BudgetName=i["name"])["Budget"]
+    yield "limit", float(i["limitAmount"]), float(found["BudgetLimit"]["Amount"])
+    notices = client.describe_notifications_for_budget(AccountId="123456789012", BudgetName=i["name"])
+    yield "notices", len(i.get("notifications") or []), len(notices.get("Notifications", []))
+
+
 READERS: dict[str, Callable[[Any, Inputs], Found]] = {
     "acm/certificate:Certificate": _certificate,
+    "budgets/budget:Budget": _budget,
+    "cloudwatch/logMetricFilter:LogMetricFilter": _metric_filter,
+    "cloudwatch/metricAlarm:MetricAlarm": _alarm,
     "cloudwatch/eventRule:EventRule": _rule,
     "cloudwatch/eventTarget:EventTarget": _target,
     "cloudwatch/logGroup:LogGroup": _logs,
@@ -298,6 +341,9 @@ READERS: dict[str, Callable[[Any, Inputs], Found]] = {
     "s3/bucketPublicAccessBlock:BucketPublicAccessBlock": _bucket_private,
     "s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": _bucket_encryption,
     "s3/bucketVersioning:BucketVersioning": _bucket_versions,
+    "sns/topic:Topic": _topic,
+    "sns/topicPolicy:TopicPolicy": _topic_policy,
+    "sns/topicSubscription:TopicSubscription": _subscription,
     "sqs/queue:Queue": _queue,
     "sqs/queuePolicy:QueuePolicy": _queue_policy,
     "vpc/securityGroupIngressRule:SecurityGroupIngressRule": _ingress,

@@ -20,6 +20,7 @@ from tests.aws.stacks import ROOT, plan, raw
 
 # The IAM action of a call, where it is not called like it.
 IAM_NAMES = {
+    "CreateBudget": "budgets:ModifyBudget", "CreateNotification": "budgets:ModifyBudget",
     "PutBucketEncryption": "s3:PutEncryptionConfiguration", "PutPublicAccessBlock": "s3:PutBucketPublicAccessBlock",
     "PutBucketLifecycleConfiguration": "s3:PutLifecycleConfiguration",
 }  # fmt: skip

@@ -7,9 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from llmos.synth import Program
-from tests.aws.calls import CALLS, Call, calls_of
+from tests.aws.calls import Call, calls_of
 from tests.aws.models import problems
-from tests.aws.stacks import STACKS
 
 
 def kinds(found: Program) -> list[tuple[str, str, dict]]:
@@ -43,8 +42,3 @@ def test_every_call_is_valid(name: str, programs: Callable[[str], Program]) -> N
 ])  # fmt: skip
 def test_a_wrong_call_would_be_noticed(call: Call, words: str) -> None:
     assert any(words in problem for problem in problems(call))
-
-
-def test_the_table_knows_no_type_that_the_program_does_not_make(programs: Callable[[str], Program]) -> None:
-    made = {kind for stack in STACKS for kind, _, _ in kinds(programs(stack))}
-    assert made <= CALLS.keys() and CALLS.keys() - made <= {"ec2/tag:Tag"}
