@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from llmos.engines.base import EngineRun
 from llmos.engines.conflicts import conflict_fault, conflicts
 from llmos.engines.pulumi_events import EventLog, Violation
-from llmos.images.build_faults import KNOWN as BUILD_FAILURES
+from llmos.images.build_faults import PROVIDER as BUILD_FAILURES
 from planner.faults import EnvironmentFault, Fault, LlmosError, UserFault
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from planner.faults import EnvironmentFault, Fault, UserFault
 
-__all__ = ["KNOWN", "KnownFailure", "build_fault", "builder_fault", "failing_step"]
+__all__ = ["KNOWN", "PROVIDER", "KnownFailure", "build_fault", "builder_fault", "failing_step"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,8 +38,8 @@ KNOWN = (
     ),
     KnownFailure(
         pattern=r"booting builder|booting buildkit|pulling image|creating container buildx_buildkit",
-        fix="let the engine pull moby/buildkit, name a builder made from a mirror of it (`docker buildx create "
-        "--driver-opt image=...` and `builds.name`), or set `builds: {builder: engine}`",
+        fix="the engine has to pull moby/buildkit (or a mirror: `docker buildx create --driver-opt image=...` and "
+        "`builds.name`) and to run it privileged; otherwise set `builds: {builder: engine}`, or remote",
     ),
     KnownFailure(
         pattern=r"server gave HTTP response to HTTPS client",
@@ -65,6 +65,15 @@ KNOWN = (
         fix="start the buildkitd, or correct `builds.address`; `docker buildx ls` shows what answers",
     ),
 )
+PROVIDER = (
+    *KNOWN,
+    KnownFailure(
+        # Called by `exec`, buildx's own words reach nobody; the provider's own client repeats them at length.
+        pattern=r"did not complete successfully|^exit status \d+$|failed to compute cache key|dockerfile parse error",
+        fix="`python3 -m llmos build` makes the same image and shows the step that failed, and why",
+    ),
+)
+"""What the build provider of the Pulumi engine says."""
 # A step that only looks for a cache, or leaves one behind; the build goes on without.
 _CACHE_STEPS = ("importing cache manifest", "exporting cache")
 _PUSH_STEPS = ("exporting to", "pushing", "[auth]")
