@@ -124,6 +124,8 @@ def progress_of(
     if started is None:
         return Progress(**_before_start(status, own), elapsed_seconds=since_made, restarts=restarts)
     stage, detail = _said(log)
+    if stage == "downloading weights" and any(_fetches(c["name"]) for c in pod["spec"].get("initContainers", [])):
+        stage = "loading weights"
     return Progress(
         stage=stage, detail=detail, elapsed_seconds=_seconds(started["startedAt"], now), restarts=restarts,
         limit_seconds=_patience(pod["spec"]["containers"][0]),
@@ -168,12 +170,17 @@ def _before_start(status: KubeObject, events: Sequence[KubeObject]) -> dict[str,
     newest = max(pulling, key=lambda event: event.get("lastTimestamp") or event.get("eventTime") or "", default=None)
     for container in status.get("initContainerStatuses", []):
         if "running" in container.get("state", {}):
-            loads = any(word in container["name"] for word in ("weight", "model", "download"))
-            return {"stage": "downloading weights" if loads else "starting", "detail": f"container {container['name']}"}
+            stage = "downloading weights" if _fetches(container["name"]) else "starting"
+            return {"stage": stage, "detail": f"container {container['name']}"}
     if newest is not None and newest["reason"] == "Pulling":
         image = re.search(r'"([^"@]+)', newest.get("message", ""))
         return {"stage": "pulling the image", "detail": image[1] if image else ""}
     return {"stage": "starting", "detail": "container is being made"}
+
+
+def _fetches(container: str) -> bool:
+    """Whether an init container brings the weights, or waits for them."""
+    return any(word in container for word in ("weight", "model", "download"))
 
 
 def _said(log: str) -> tuple[str, str]:

@@ -89,13 +89,22 @@ def _require_known(session: Session, name: str) -> None:
 def _pods(session: Session, name: str | None) -> tuple[list[KubeObject], list[KubeObject]]:
     """The stack's pods that run on machines, and those on simulated nodes."""
     assert session.kube is not None, "callers check that the cluster answers"
-    selector = f"app.kubernetes.io/instance={session.stack.name}" + (f",{_NAME_LABEL}={name}" if name else "")
-    found = session.kube.get("pods", "-n", session.stack.plan.namespace.name, "-l", selector)
+    selector = f"app.kubernetes.io/instance={session.stack.name}"
+    listed = session.kube.get("pods", "-n", session.stack.plan.namespace.name, "-l", selector)
+    found = [pod for pod in listed if name is None or _belongs(pod, name, session)]
     # Only the embedded cluster has simulated nodes, and elsewhere one may not be allowed to list nodes.
     nodes = session.kube.get("nodes") if session.simulated else []
     silent = {node["metadata"]["name"] for node in nodes if is_simulated(node)}
     real = [pod for pod in found if pod["spec"].get("nodeName") not in silent]
     return real, [pod for pod in found if pod["spec"].get("nodeName") in silent]
+
+
+def _belongs(pod: KubeObject, name: str, session: Session) -> bool:
+    """Whether a pod is of an application or model: of one of its Deployments, or of what fetches its weights."""
+    labels = pod["metadata"]["labels"]
+    parts = [part.name for model in session.stack.plan.models if model.name == name for part in model.parts]
+    fetches = labels.get("app.kubernetes.io/component") == "weights" and pod["spec"].get("serviceAccountName") == name
+    return labels.get(_NAME_LABEL) in (name, *parts) or fetches
 
 
 def _containers(session: Session, name: str | None, options: LogOptions, *, following: bool) -> list[Source]:

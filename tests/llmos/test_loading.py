@@ -77,6 +77,12 @@ def test_the_stages_come_in_their_order() -> None:
     assert ranks == sorted(ranks)
 
 
+def test_what_an_init_container_has_fetched_is_not_downloaded_again() -> None:
+    made = server(containerStatuses=[RUNNING])
+    made["spec"]["initContainers"] = [{"name": "weights-fetch"}]
+    assert progress_of(made, log=LOG[1][0], now=NOW).stage == "loading weights"
+
+
 def test_a_line_for_people() -> None:
     text = str(progress_of(server(containerStatuses=[RUNNING]), log=LOG[3][0], now=NOW))
     assert text == "loading weights (3 of 5 parts), 2 min 05 s of at most 20 min 00 s"

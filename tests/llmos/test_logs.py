@@ -54,15 +54,29 @@ def node(name: str, *, simulated: bool) -> dict[str, Any]:
 
 
 def test_all_pods_of_a_workload_are_shown(call: Call, cluster: FakeKubectl, capsys: pytest.CaptureFixture[str]) -> None:
-    cluster.answer("pods", [pod("web-1"), pod("web-2")])
+    cluster.answer("pods", [pod("web-1"), pod("web-2"), pod("tiny-1", workload="tiny")])
+    cluster.log("tiny-1", "[pod/tiny-1/server] another workload's\n")
     cluster.log("web-1", "[pod/web-1/server] one\n")
     cluster.log("web-2", "[pod/web-2/server] two, ä\n")
     assert call("web", "--since", "10m", "--tail", "5", "--previous") == 0
     assert capsys.readouterr().out == "[pod/web-1/server] one\n[pod/web-2/server] two, ä\n"
     (listed,) = [words for words in cluster.calls("get") if "pods" in words]
-    assert "app.kubernetes.io/instance=t,app.kubernetes.io/name=web" in listed
+    assert "app.kubernetes.io/instance=t" in listed
     for words in cluster.calls("logs"):
         assert {"--prefix", "--all-containers", "--since=10m", "--tail=5", "--previous"} <= set(words)
+
+
+def test_the_job_that_fetches_weights_belongs_to_its_model(
+    call: Call, cluster: FakeKubectl, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fetch = pod("tiny-fetch-1", workload="tiny-fetch")
+    fetch["metadata"]["labels"]["app.kubernetes.io/component"] = "weights"
+    fetch["spec"]["serviceAccountName"] = "tiny"
+    cluster.answer("pods", [fetch, pod("web-1")])
+    cluster.log("tiny-fetch-1", "[pod/tiny-fetch-1/fetch] 3 of 9 files\n")
+    cluster.log("web-1", "[pod/web-1/server] one\n")
+    assert call("tiny") == 0
+    assert capsys.readouterr().out == "[pod/tiny-fetch-1/fetch] 3 of 9 files\n"
 
 
 def test_simulated_pods_say_so_and_their_real_container_is_shown(
