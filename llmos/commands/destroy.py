@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
         if session.engine.name == "pulumi":
             from llmos.engines import pulumi
 
-            pulumi.destroy(session.run)
+            left = list(pulumi.destroy(session.run).left)
         else:
             from llmos.engines import teardown
 

@@ -96,11 +96,13 @@ class EngineResult:
         actions: one for each object of the stack, sorted.
         outputs: the program's exports; values of secrets are replaced by ``[secret]``.
         duration_seconds: wall-clock time of the whole run.
+        left: what `destroy` left on purpose, e.g. ``Namespace/assistant``.
     """
 
     actions: tuple[EngineAction, ...]
     outputs: Mapping[str, object]
     duration_seconds: float
+    left: tuple[str, ...] = ()
 
     @property
     def changed(self) -> bool:

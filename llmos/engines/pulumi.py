@@ -18,6 +18,7 @@ from llmos.engines.kubectl import kube_of
 from llmos.engines.pulumi_cluster import refuse_foreign_namespace
 from llmos.engines.pulumi_events import EventLog
 from llmos.engines.pulumi_faults import errors, violations
+from llmos.engines.pulumi_protection import kept, release_deployments, release_named
 from llmos.engines.pulumi_recovery import adopt_pending
 from llmos.engines.pulumi_session import PulumiSession, guarded, open_stack
 from llmos.engines.pulumi_validate import claims_on_counts, validated
@@ -85,6 +86,7 @@ def up(run: EngineRun, *, program: Program | None = None, previewed: bool = Fals
     refuse_foreign_namespace(run)
     session = open_stack(run)
     _adopt_pending(session)
+    release_named(session, run.allow_replace)
     if not previewed:
         _preview(session, program=program)
     if program:
@@ -106,7 +108,8 @@ def up(run: EngineRun, *, program: Program | None = None, previewed: bool = Fals
 def destroy(run: EngineRun) -> EngineResult:
     """Delete every object of the stack, and the state when it lives in the user's cache.
 
-    With a backend of the user's own the stack and its history stay; `pulumi stack rm` removes them.
+    With a backend of the user's own the stack and its history stay; `pulumi stack rm` removes them. Outside dev the
+    namespace, weights and repositories stay as well: they are protected, and workloads are not once this is asked for.
 
     Raises:
         EnvironmentFault: an object could not be deleted; the state keeps it, so that `destroy` can be run again.
@@ -114,15 +117,21 @@ def destroy(run: EngineRun) -> EngineResult:
     started = time.monotonic()
     session = open_stack(run)
     log = EventLog(progress=run.progress)
+    durable = run.environment != "dev"
+    if durable:
+        release_deployments(session)
     guarded(
         lambda: session.stack.destroy(
-            on_event=log.feed, refresh=session.moved, color="never", show_secrets=False, suppress_progress=True
+            on_event=log.feed, refresh=session.moved, exclude_protected=durable, color="never", show_secrets=False,
+            suppress_progress=True,
         ),
         session=session, log=log, doing="destroy",
     )  # fmt: skip
+    left = tuple(kept(session)) if durable else ()
     if not session.workspace.backend:
         pulumi_workspace.forget(run)
-    return EngineResult(actions=log.actions(), outputs={}, duration_seconds=time.monotonic() - started)
+    duration = time.monotonic() - started
+    return EngineResult(actions=log.actions(), outputs={}, duration_seconds=duration, left=left)
 
 
 def refresh(run: EngineRun) -> EngineResult:
@@ -178,8 +187,8 @@ def _preview(
             session=session, log=log, doing="preview",
         )  # fmt: skip
     except UserFault:
-        # Broken policies are the caller's to show; an object that the engine refuses is an error in any case.
-        if refuse or errors(log) or not violations(log.violations):
+        # Broken policies and replaces are findings, for the caller to show or for below to refuse by name.
+        if errors(log, allowed=run.allow_replace) or not (violations(log.violations) or errors(log)):
             raise
     finally:
         if not run.force_conflicts:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -38,6 +38,7 @@ class Diagnostic:
 
     object: str
     message: str
+    urn: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +86,11 @@ class EventLog:
         found = [replace(step, replaces=self._replaces.get(urn, ())) for (urn, _), step in self._steps.items()]
         return tuple(sorted(found, key=lambda a: (a.type, a.namespace, a.name, a.action)))
 
+    def is_let_go(self, urn: str, *, allowed: Collection[str]) -> bool:
+        """Whether the object is replaced, which is judged by its name, or is allowed by name to be deleted."""
+        names = {f"{step.kind}/{step.name}" for (known, _), step in self._steps.items() if known == urn}
+        return urn in self._replaces or bool(names & set(allowed))
+
     def _plan(self, step: StepEventMetadata) -> None:
         action = _ACTIONS.get(step.op.value)
         if action and _is_managed(step):
@@ -110,7 +116,7 @@ class EventLog:
         if not message:
             return
         if event.severity == "error":
-            found = Diagnostic(object=name, message=message)
+            found = Diagnostic(object=name, message=message, urn=event.urn or "")
             if found not in self.errors:
                 self.errors.append(found)
         elif event.severity == "warning" and not _FROM_PATH.search(message):

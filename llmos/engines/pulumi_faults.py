@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,7 @@ class _Known:
     user: bool = False
 
 
+_PROTECTED = re.compile(r"it is protected|protect flag|without unprotecting|marked for protection")
 _KNOWN = (
     _Known(
         pattern=r"incorrect passphrase",
@@ -42,8 +43,9 @@ _KNOWN = (
         user=True,
     ),
     _Known(
-        pattern=r"is protected|protect flag|cannot be deleted without unprotecting|marked for protection",
-        fix="outside dev the registry, weights and namespace are protected: `pulumi state unprotect URN` first",
+        pattern=_PROTECTED.pattern,
+        fix="outside dev workloads, weights, registry and namespace are protected: let it go by name with "
+        "`--allow-replace KIND/NAME`, or `pulumi state unprotect URN`",
         user=True,
     ),
     _Known(
@@ -98,9 +100,19 @@ def explain(error: CommandError, log: EventLog, *, run: EngineRun, doing: str) -
     return kind([fault for fault, _ in faults])
 
 
-def errors(log: EventLog) -> list[tuple[str, str]]:
-    """Object (empty for the whole run) and message of what went wrong, without the engine's own frame around it."""
-    return [(each.object, message) for each in log.errors if (message := _condense(each.message))]
+def errors(log: EventLog, *, allowed: Collection[str] | None = None) -> list[tuple[str, str]]:
+    """Object (empty for the whole run) and message of what went wrong, without the engine's own frame around it.
+
+    Args:
+        log: the events.
+        allowed: leave out that a protected object would be replaced, which is a finding of its own, or that one of
+            these would be deleted; None leaves nothing out.
+    """
+    return [
+        (each.object, message) for each in log.errors
+        if (message := _condense(each.message))
+        and not (allowed is not None and _PROTECTED.search(message) and log.is_let_go(each.urn, allowed=allowed))
+    ]  # fmt: skip
 
 
 def violations(found: Sequence[Violation]) -> list[Fault]:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from llmos.engines.asking import Answers, Key, ask, immutable_fields, raise_refused
 from llmos.engines.base import EngineAction, EngineRun
+from llmos.engines.conflicts import conflicts
 from llmos.engines.counts import Claim, is_only_a_count
 from llmos.engines.kubectl import kube_of
 from llmos.engines.planned import claims_of
@@ -46,7 +47,7 @@ def validated(run: EngineRun, program: Program, actions: Sequence[EngineAction])
     passing = {claim.key for claim in claims_on_counts(run, program)} if counts else set()
     raise_refused({
         key: said for key, said in answers.refused.items()
-        if key not in counts & passing
+        if key not in counts & passing and not _is_between_ours(said)
         and not (key in live and immutable_fields(said, live=live[key], wanted=wanted[key]))
     })  # fmt: skip
     guessed = {identity(item) for item in objects if has_unknown(item)}
@@ -58,6 +59,13 @@ def claims_on_counts(run: EngineRun, program: Program) -> tuple[Claim, ...]:
     if shutil.which(str(run.kubectl or "kubectl")) is None:
         return ()
     return claims_of(run, kube_of(run), kubernetes_objects(program, engine="pulumi"), program)
+
+
+def _is_between_ours(said: str) -> bool:
+    """Whether a refusal is a conflict with the provider's own creation of the object, which it settles by itself: it
+    creates some objects under the bare name, and applies under a longer one."""
+    found = conflicts(said)
+    return bool(found) and all(one.owner.startswith(MANAGER_PREFIX) for one in found)
 
 
 def _key(row: EngineAction) -> Key:
