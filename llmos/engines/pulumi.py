@@ -20,7 +20,7 @@ from llmos.engines.pulumi_events import EventLog
 from llmos.engines.pulumi_faults import errors, violations
 from llmos.engines.pulumi_protection import kept, release_deployments, release_named
 from llmos.engines.pulumi_recovery import adopt_pending
-from llmos.engines.pulumi_session import PulumiSession, guarded, open_stack
+from llmos.engines.pulumi_session import PulumiSession, guarded, open_stack, read_state, write_state
 from llmos.engines.pulumi_validate import claims_on_counts, validated
 from llmos.engines.pulumi_workspace import PATCH_FORCE
 from llmos.engines.replaces import refuse_replaces
@@ -206,13 +206,13 @@ def _adopt_pending(session: PulumiSession) -> None:
 
     The refresh afterwards drops again what was not created after all.
     """
-    exported = session.stack.export_stack()
-    adopted = adopt_pending(exported.deployment or {})
+    state = read_state(session)
+    adopted = adopt_pending(state["deployment"])
     if not adopted:
         return
     session.run.progress(f"looking for {adopted} objects that a killed run may have created")
     log = EventLog(progress=session.run.progress)
-    guarded(lambda: session.stack.import_stack(exported), session=session, log=log, doing="recovery")
+    write_state(session, state)
     guarded(
         lambda: session.stack.refresh(on_event=log.feed, color="never", show_secrets=False, suppress_progress=True),
         session=session, log=log, doing="refresh",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from llmos.engines.base import EngineAction, EngineRun
 from llmos.engines.pulumi_events import EventLog, object_name
-from llmos.engines.pulumi_session import guarded, open_stack
+from llmos.engines.pulumi_session import guarded, open_stack, read_state
 
 if TYPE_CHECKING:
     from pulumi.automation import EngineEvent
@@ -37,7 +37,5 @@ def drift(run: EngineRun) -> tuple[EngineAction, ...]:
 
 def pending_operations(run: EngineRun) -> list[str]:
     """Operations that a run began and never ended, as the state has them, e.g. ``creating Deployment chat``."""
-    session, log = open_stack(run), EventLog(progress=run.progress)
-    exported = guarded(session.stack.export_stack, session=session, log=log, doing="export")
-    found = (exported.deployment or {}).get("pending_operations") or []
+    found = read_state(open_stack(run))["deployment"].get("pending_operations") or []
     return [f"{each['type']} {object_name(each['resource']['urn'])}" for each in found]

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from llmos.engines.pulumi_events import EventLog
-from llmos.engines.pulumi_session import PulumiSession, guarded
+from llmos.engines.pulumi_session import PulumiSession, read_state, write_state
 
 __all__ = ["kept", "lift", "release_deployments", "release_named"]
 
@@ -28,7 +27,7 @@ def release_deployments(session: PulumiSession) -> None:
 
 def kept(session: PulumiSession) -> list[str]:
     """What is left in the state because it is protected, e.g. ``Namespace/assistant``."""
-    resources = (session.stack.export_stack().deployment or {}).get("resources") or []
+    resources = read_state(session)["deployment"].get("resources") or []
     return sorted(_name(resource) for resource in resources if resource.get("protect") and _name(resource))
 
 
@@ -44,12 +43,11 @@ def lift(deployment: Mapping[str, Any], chosen: Callable[[Mapping[str, Any]], bo
 
 
 def _rewrite(session: PulumiSession, chosen: Callable[[Mapping[str, Any]], bool]) -> None:
-    log = EventLog(progress=session.run.progress)
-    exported = guarded(session.stack.export_stack, session=session, log=log, doing="reading the state")
-    lifted = lift(exported.deployment or {}, chosen)
+    state = read_state(session)
+    lifted = lift(state["deployment"], chosen)
     if lifted:
         session.run.progress(f"lifting the protection of {lifted} objects in the state")
-        guarded(lambda: session.stack.import_stack(exported), session=session, log=log, doing="writing the state")
+        write_state(session, state)
 
 
 def _name(resource: Mapping[str, Any]) -> str:

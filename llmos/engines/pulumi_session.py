@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from llmos.engines import pulumi_cli, pulumi_workspace
 from llmos.engines.base import EngineRun
@@ -17,7 +18,7 @@ from llmos.engines.pulumi_workspace import PulumiWorkspace
 if TYPE_CHECKING:
     from pulumi.automation import Stack
 
-__all__ = ["PulumiSession", "guarded", "open_stack"]
+__all__ = ["PulumiSession", "guarded", "open_stack", "read_state", "write_state"]
 
 _T = TypeVar("_T")
 
@@ -68,3 +69,30 @@ def guarded(work: Callable[[], _T], *, session: PulumiSession, log: EventLog, do
             return work()
     except CommandError as error:
         raise explain(error, log, run=session.run, doing=doing) from error
+
+
+def read_state(session: PulumiSession) -> dict[str, Any]:
+    """The stack's state as `pulumi stack export` gives it: secrets stay encrypted, unlike with the Automation API's own
+    export, which shows them."""
+    said = _cli(session, "stack", "export", "--stack", session.run.stack, doing="reading the state")
+    return json.loads(said)
+
+
+def write_state(session: PulumiSession, state: dict[str, Any]) -> None:
+    """Replace the stack's state by one that ``read_state`` gave and that was changed since."""
+    file = session.workspace.folder / "state-to-import.json"
+    file.touch(mode=0o600)
+    try:
+        file.write_text(json.dumps(state), encoding="utf-8")
+        words = ("stack", "import", "--file", str(file), "--stack", session.run.stack)
+        _cli(session, *words, doing="writing the state")
+    finally:
+        file.unlink(missing_ok=True)
+
+
+def _cli(session: PulumiSession, *words: str, doing: str) -> str:
+    workspace, log = session.stack.workspace, EventLog(progress=session.run.progress)
+    return guarded(
+        lambda: workspace.pulumi_command.run(list(words), workspace.work_dir, workspace.env_vars).stdout,
+        session=session, log=log, doing=doing,
+    )  # fmt: skip

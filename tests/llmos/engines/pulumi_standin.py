@@ -28,6 +28,7 @@ names = [word for word in words if not word.startswith("-")]
 passphrase = os.environ.get("PULUMI_CONFIG_PASSPHRASE_FILE", "")
 call = {{"argv": words, "cwd": os.getcwd(), "kubeconfig": os.environ.get("KUBECONFIG", ""), "passphrase": passphrase,
         "backend": os.environ.get("PULUMI_BACKEND_URL", ""),
+        "file": pathlib.Path(words[words.index("--file") + 1]).read_text("utf-8") if "--file" in words else "",
         "force": os.environ.get("PULUMI_K8S_ENABLE_PATCH_FORCE", "")}}
 with (folder / "calls.jsonl").open("a", encoding="utf-8") as calls:
     calls.write(json.dumps(call) + "\\n")

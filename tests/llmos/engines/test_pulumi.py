@@ -315,3 +315,47 @@ def test_a_refresh_says_what_the_cluster_had_done(standin: Standin, run: EngineR
     (call,) = standin.calls("refresh")
     assert "--clear-pending-creates" in call["argv"]
     assert not [line for line in said if "deleted" in line], "nothing was deleted but in the state"
+
+
+def protected_state(standin: Standin) -> None:
+    """A state with a protected namespace, workload and volume."""
+    def resource(kind: str, name: str, **more: object) -> dict[str, object]:
+        return {"urn": f"urn:{name}", "type": f"kubernetes:core/v1:{kind}", "inputs": {"metadata": {"name": name}},
+                "protect": True, **more}  # fmt: skip
+
+    resources = [resource("Namespace", "n", retainOnDelete=True), resource("Deployment", "chat"),
+                 resource("PersistentVolumeClaim", "chat-weights", retainOnDelete=True)]  # fmt: skip
+    standin.answer("stack export", Reply(stdout=json.dumps({"version": 3, "deployment": {"resources": resources}})))
+
+
+def imported(standin: Standin) -> list[dict[str, object]]:
+    """The resources of every state that was written."""
+    return [json.loads(str(call["file"]))["deployment"]["resources"] for call in standin.calls("stack import")]
+
+
+def test_what_is_named_is_released_in_the_state_before_up(standin: Standin, run: EngineRun) -> None:
+    protected_state(standin)
+    standin.answer("preview", Reply(events=recorded("up_again")))
+    standin.answer("up", Reply(events=recorded("up_again")))
+    pulumi.up(run)
+    assert not standin.calls("stack import"), "nothing is named"
+    pulumi.up(dataclasses.replace(run, allow_replace=("PersistentVolumeClaim/chat-weights",)))
+    (resources,) = imported(standin)
+    assert [sorted({"protect", "retainOnDelete"} & each.keys()) for each in resources] == [  # type: ignore[attr-defined]
+        ["protect", "retainOnDelete"], ["protect"], []
+    ]  # fmt: skip
+
+
+def test_destroy_outside_dev_leaves_what_is_protected_but_workloads(
+    standin: Standin, run: EngineRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PULUMI_BACKEND_URL", "s3://states")
+    protected_state(standin)
+    standin.answer("destroy", Reply(events=recorded("destroy")))
+    result = pulumi.destroy(dataclasses.replace(run, environment="staging"))
+    (resources,) = imported(standin)
+    assert [bool(each.get("protect")) for each in resources] == [True, False, True]  # type: ignore[attr-defined]
+    assert "--exclude-protected" in standin.calls("destroy")[0]["argv"]
+    assert "Namespace/n" in result.left and "PersistentVolumeClaim/chat-weights" in result.left
+    pulumi.destroy(run)
+    assert "--exclude-protected" not in standin.calls("destroy")[1]["argv"], "in dev nothing is protected"
