@@ -187,9 +187,11 @@ def _outputs_commit(session: Session, live: _Live) -> str:
 
 
 def _unfinished(session: Session) -> Fault:
+    # Pulumi compares with its state, so that has to learn of the change first.
+    refresh = f"python3 -m llmos refresh --stack {session.stack.name}, then " if session.engine.name == "pulumi" else ""
     return Fault(
         what="what runs is not what the last `up` that ended left: one broke off, or somebody changed the cluster",
         where=f"stack {session.stack.name}",
         nearest=f"see the difference: python3 -m llmos diff --stack {session.stack.name}",
-        fix=f"python3 -m llmos up --stack {session.stack.name}, then promote",
+        fix=f"{refresh}python3 -m llmos up --stack {session.stack.name}, then promote",
     )

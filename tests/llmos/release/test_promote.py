@@ -158,6 +158,9 @@ def sizing_stale(project: Project) -> None:
     traffic = {"requests_per_second": 1, "input_tokens": 100, "output_tokens": 100}
     raw["models"]["chat"] |= {"hardware": "auto", "traffic": traffic}
     project.write("staging", raw)
+    assert project.llmos("size", "--stack", "staging").code == 0
+    traffic["requests_per_second"] = 2
+    project.write("staging", raw)
 
 
 def budget_exceeded(project: Project) -> None:
@@ -231,7 +234,7 @@ MISTAKES: dict[str, tuple[Mistake, int, str]] = {
     "a tag instead of a digest": (tag, 1, "a tag: what stands behind it now may not be what was tested"),
     "the digest is gone from the registry": (digest_gone, 1, "does not have sha256:"),
     "unsigned where the environment asks for it": (unsigned, 1, "policy image-signature"),
-    "sizing stale": (sizing_stale, 1, "llmos size --stack staging"),
+    "sizing stale": (sizing_stale, 1, "the sizing is stale: models.chat.traffic.requests_per_second was 1"),
     "budget exceeded": (budget_exceeded, 1, "policy monthly-cost"),
     "staging ahead of dev": (staging_ahead, 1, "which is newer by 1 commit"),
     "a merge conflict in the lock": (merge_conflict, 1, "a merge conflict leaves marks"),
