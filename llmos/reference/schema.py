@@ -6,15 +6,20 @@ only code can say (two keys that exclude each other, a model that is not defined
 
 from __future__ import annotations
 
+import ast
 import copy
+import inspect
+import itertools
 import json
-from typing import Any
+import textwrap
+from typing import Any, get_args
 
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from llmos.stacks import CONFIG_KEY
 from planner.settings import StackSettings
+from planner.settings._base import Settings
 
 __all__ = ["document", "schema", "settings_schema"]
 
@@ -59,11 +64,47 @@ class _ForEditors(GenerateJsonSchema):
 
 def settings_schema() -> JsonSchemaValue:
     """Schema of the value of ``llmagentos:stack``, with the models it refers to under ``$defs``."""
-    made = StackSettings.model_json_schema(by_alias=True, schema_generator=_ForEditors)
-    models = {**made.pop("$defs"), "StackSettings": made}
+    whole = StackSettings.model_json_schema(by_alias=True, schema_generator=_ForEditors)
+    models = {**whole.pop("$defs"), "StackSettings": whole}
+    for model in _models():
+        for field, text in _texts(model).items():
+            alias = model.model_fields[field].alias or field
+            made = models[model.__name__]["properties"]
+            made[alias] = dict(sorted({"description": text, **made[alias]}.items()))
     for name, condition in _CONDITIONS.items():
         models[name] |= copy.deepcopy(condition)
     return {"$ref": "#/$defs/StackSettings", "$defs": {name: _readable(models[name]) for name in sorted(models)}}
+
+
+def _models() -> list[type[Settings]]:
+    """All settings models that a stack file can have."""
+    found, pending = [], [StackSettings]
+    for model in pending:
+        found.append(model)
+        kinds = [kind for field in model.model_fields.values() for kind in _classes(field.annotation)]
+        pending += [kind for kind in dict.fromkeys(kinds) if kind not in pending]
+    return found
+
+
+def _classes(annotation: Any) -> list[type[Settings]]:
+    if isinstance(annotation, type) and issubclass(annotation, Settings):
+        return [annotation]
+    return [kind for part in get_args(annotation) for kind in _classes(part)]
+
+
+def _texts(model: type[Settings]) -> dict[str, str]:
+    """What stands below each field of a model and of those it extends, by the field's name."""
+    texts: dict[str, str] = {}
+    for kind in reversed(model.__mro__):
+        if not issubclass(kind, Settings):
+            continue
+        (tree,) = ast.parse(textwrap.dedent(inspect.getsource(kind))).body
+        assert isinstance(tree, ast.ClassDef)
+        for field, text in itertools.pairwise(tree.body):
+            if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant):
+                assert isinstance(field.target, ast.Name)
+                texts[field.target.id] = inspect.cleandoc(str(text.value.value))
+    return texts
 
 
 def schema() -> JsonSchemaValue:

@@ -121,7 +121,9 @@ ImageRef = Annotated[str, AfterValidator(_digest_ref), WithJsonSchema({"type": "
 class Settings(BaseModel):
     """Base of every settings model: frozen, unknown keys refused, no silent conversion of types."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
+    # Only the model of a whole stack file is ever asked to check something. Texts below fields are read where they are
+    # shown (``llmos.reference``): looking for them here would cost every preview a tenth of a second.
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
 
 class SecretRef(Settings):

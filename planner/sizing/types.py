@@ -11,7 +11,7 @@ __all__ = ["SizedModel", "SizedNode", "SizedRejection", "SizedSchedule", "SizedW
 
 class _Kept(BaseModel):
     # Later versions of the program add fields; an older one must still read the file.
-    model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
 
 class SizedRejection(_Kept):
