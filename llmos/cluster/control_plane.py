@@ -92,6 +92,8 @@ def _configuration(binaries: Binaries, ports: Ports) -> Mapping[str, object]:
             "kubeSchedulerBinary": str(binaries.kube_scheduler),
             "kwokControllerBinary": str(binaries.kwok),
             "kubectlBinary": str(binaries.kubectl),
+            # Weights may be images, which this version of Kubernetes mounts only when it is asked to.
+            "kubeFeatureGates": "ImageVolume=true",
             "nodeLeaseDurationSeconds": _NODE_LEASE_SECONDS,
             # kwokctl multiplies the lease, among others, by this; its default is 5.
             "heartbeatFactor": 1,

@@ -28,6 +28,7 @@ from . import (
     secrets,
     service_accounts,
     signatures,
+    volumes,
 )
 from ._once import install
 from ._policy import policy_of
@@ -39,7 +40,7 @@ RULES = tuple(
     for module in (
         budgets, models, model_server, model_network, gpus, exposure, images, signatures, secrets,
         pod_security_baseline, pod_security_restricted,
-        containers, resources, service_accounts, namespaces, availability, rbac, replacement,
+        containers, resources, volumes, service_accounts, namespaces, availability, rbac, replacement,
         aws_registry, aws_cluster, aws_machines, aws_access, aws_storage, opaque,
     )
     for rule in module.RULES
