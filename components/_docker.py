@@ -8,6 +8,9 @@ import pulumi
 
 __all__ = ["registries_provider"]
 
+# Whatever the check for a daemon is set to, the provider's native half pings one when it is configured; only over SSH
+# it does not. Nothing that is asked of it here goes to an engine.
+_NO_ENGINE = "ssh://localhost"
 _HUB = ("docker.io", "index.docker.io", "registry-1.docker.io")
 
 
@@ -25,7 +28,9 @@ def registries_provider(tags: Iterable[str], logins: Collection[str]) -> pulumi.
     hosts = sorted({_host(tag) for tag in tags})
     # As objects: keys of plain maps reach the provider as they stand here, and it knows none of these.
     auth = [docker.ProviderRegistryAuthArgs(**entry) for host in hosts if (entry := _auth(host, logins))]
-    return docker.Provider("registries", disable_docker_daemon_check=True, registry_auth=auth or None)
+    return docker.Provider(
+        "registries", host=_NO_ENGINE, disable_docker_daemon_check=True, registry_auth=auth or None
+    )
 
 
 def _auth(host: str, logins: Collection[str]) -> dict[str, str | bool] | None:

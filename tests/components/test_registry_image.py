@@ -87,6 +87,7 @@ def test_the_provider_needs_no_engine_and_holds_no_password(tmp_path: Path, monk
         raw["applications"][name] = {"image": {"tag": tag}}
     made = provider(synthesised(raw))
     assert made["disableDockerDaemonCheck"] == "true"
+    assert made["host"].startswith("ssh://"), "any other host is pinged, and fails where no engine answers"
     assert json.loads(made["registryAuth"]) == [
         {"address": "registry-1.docker.io"},
         {"address": "ghcr.io"},
