@@ -75,6 +75,10 @@ class Daemon:
             if self.running():
                 return False
             words = [str(word) for word in self.command]
+            left = self._left_over(words)
+            if left is not None:
+                self._note(left, words)
+                return False
             env = dict(self.env) if self.env is not None else None
             try:
                 with self.log_path.open("wb") as log:
@@ -86,9 +90,20 @@ class Daemon:
                 what = f"`{words[0]}` cannot be started: {error.strerror}"
                 raise EnvironmentFault(Fault(what=what, where=self.name, fix=f"install {self.name}")) from error
             _children[process.pid] = process
-            record = {"pid": process.pid, "identity": pid_identity(process.pid), "command": words}
-            write_whole(self._record, json.dumps(record))
+            self._note(process.pid, words)
             return True
+
+    def _left_over(self, words: Sequence[str]) -> int | None:
+        """The process that a killed command started and did not come to note: the same command line in our folder."""
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                if process.cmdline() == words and Path(process.cwd()) == self.state_dir.resolve():
+                    return process.pid
+        return None
+
+    def _note(self, pid: int, words: Sequence[str]) -> None:
+        record = {"pid": pid, "identity": pid_identity(pid), "command": list(words)}
+        write_whole(self._record, json.dumps(record))
 
     def wait_ready(self, ready: Callable[[], bool], *, timeout_seconds: float = 60) -> None:
         """Wait until ``ready()`` is true.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ from llmos.images.build_faults import build_fault, failing_step
 from llmos.images.buildx import Builder
 from llmos.images.engine import Engine
 from llmos.images.recipe import Recipe
+from llmos.scratch import scratch_folder
 from planner.faults import EnvironmentFault, Fault
 
 __all__ = ["build_and_push", "build_by", "failing_step"]
@@ -80,8 +80,8 @@ def build_by(builder: Builder, recipe: Recipe, *, target: str) -> str:
 @contextmanager
 def _inputs(recipe: Recipe) -> Iterator[tuple[Path, list[str]]]:
     """A folder for the length of the build, and the arguments that every way of building shares."""
-    with tempfile.TemporaryDirectory(prefix="llmos-build-") as name:
-        folder = Path(name)
+    # It holds the secrets that go into the build by a file.
+    with scratch_folder("build") as folder:
         arguments = ["--progress=plain", f"--file={recipe.dockerfile}"]
         if recipe.platforms:
             arguments += [f"--platform={','.join(recipe.platforms)}"]

@@ -36,6 +36,22 @@ def test_a_second_start_changes_nothing(daemon: Daemon) -> None:
     assert daemon.pid == pid
 
 
+def test_one_that_a_killed_command_could_not_note_is_found_and_not_started_twice(daemon: Daemon) -> None:
+    daemon.state_dir.mkdir()
+    words = [str(word) for word in daemon.command]
+    unnoted = subprocess.Popen(words, cwd=daemon.state_dir, stdout=subprocess.DEVNULL, start_new_session=True)
+    elsewhere = subprocess.Popen(words, cwd=daemon.state_dir.parent, stdout=subprocess.DEVNULL)
+    try:
+        assert not daemon.running()
+        assert daemon.start() is False
+        assert daemon.pid == unnoted.pid
+        assert daemon.stop() is True and elsewhere.poll() is None
+    finally:
+        for process in (unnoted, elsewhere):
+            process.kill()
+            process.wait()
+
+
 def test_a_later_command_finds_it(daemon: Daemon) -> None:
     daemon.start()
     again = Daemon(name=daemon.name, command=(), state_dir=daemon.state_dir)

@@ -1,4 +1,4 @@
-"""Files are written whole or not at all."""
+"""Files are written whole or not at all, and scratch folders do not outlive the commands that made them for long."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import pytest
 
 from llmos import files
 from llmos.files import write_whole
+from llmos.scratch import scratch_folder
 from tests.support import ROOT
 
 
@@ -53,3 +54,21 @@ def test_a_writer_that_is_killed_leaves_the_old_text_and_the_next_one_no_litter(
     assert path.read_text(encoding="utf-8") == "old" and len(list(tmp_path.iterdir())) == 2
     write_whole(path, "newer")
     assert path.read_text(encoding="utf-8") == "newer" and [p.name for p in tmp_path.iterdir()] == ["record.json"]
+
+
+def test_what_a_killed_command_left_in_its_scratch_folder_is_removed_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LLMOS_CACHE_DIR", str(tmp_path))
+    gone = subprocess.Popen([sys.executable, "-c", "pass"])
+    gone.wait()
+    left = tmp_path / "scratch" / f"build-{gone.pid}-abc_d"
+    left.mkdir(parents=True)
+    (left / "pip.conf").write_text("secret", encoding="utf-8")
+    with scratch_folder("build") as mine:
+        assert not left.exists() and mine.is_dir()
+        if os.name == "posix":
+            assert stat.S_IMODE(mine.stat().st_mode) == 0o700
+        with scratch_folder("build") as another:
+            assert mine.is_dir() and another != mine, "what is in use stays"
+    assert list((tmp_path / "scratch").iterdir()) == []
