@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import resource
 from collections.abc import Iterator
 from typing import Any
 
@@ -133,12 +132,9 @@ def test_it_reads_the_repository_and_writes_nothing(checkout: Checkout, base: st
         found = (path for path in checkout.root.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
         return {str(path): path.stat().st_mtime_ns for path in found if path.name != "index"}
 
-    before, used = state(), resource.getrusage(resource.RUSAGE_CHILDREN)
+    before = state()
     done = checkout.llmos("preview", "--against", base, "--json")
     assert done.returncode == 0 and json.loads(done.stdout)["touched"] == [], done.stderr
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    seconds = after.ru_utime + after.ru_stime - used.ru_utime - used.ru_stime
-    assert seconds < 10, "processor time of both revisions together, which run side by side"
     assert state() == before
     assert checkout.git("worktree", "list").count("\n") == 0
     assert not list(checkout.temporary.iterdir()), "the older revision is taken away again"
