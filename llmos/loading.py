@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from llmos.console import duration
+from llmos.events import plain_reason
 from llmos.kube import Kube, KubeObject
 from planner.faults import EnvironmentFault
 
@@ -155,7 +156,7 @@ def _unscheduled(status: KubeObject, events: Iterable[KubeObject]) -> str:
     if nominated:
         return "one is being made"
     message = next((c.get("message", "") for c in status.get("conditions", []) if c["type"] == "PodScheduled"), "")
-    return _short(" ".join(message.split()))
+    return _short(plain_reason(message))
 
 
 def _running_main(status: KubeObject) -> KubeObject | None:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from llmos.commands import _aws
+from llmos.events import event_lines, newest_last
 from llmos.kube import KubeObject
-from llmos.loading import unready
+from llmos.loading import Progress, unready
 from llmos.pulumi_state import state_lines
 from llmos.session import Session, add_stack_arguments, open_session
 from llmos.state import show_state
 
 __all__ = ["add_arguments", "run"]
 
-_EVENTS, _PODS = 8, 12
+_PODS = 12
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,34 +36,22 @@ def run(args: argparse.Namespace) -> int:
         return 0
     print("Network policies: not enforced on simulated nodes" if session.simulated else "Network policies: as the "
           "cluster's network plugin enforces them")  # fmt: skip
-    events = sorted(session.kube.get("events", "-n", namespace), key=_when)
-    for line in (*state_lines(session), *_starting(session, events), *_events(events)):
+    events = newest_last(session.kube.get("events", "-n", namespace))
+    waiting = _unready(session, events)
+    for line in (*state_lines(session), *_starting(waiting), *event_lines(events, unready=waiting)):
         print(line)
     return 0
 
 
-def _starting(session: Session, events: Sequence[KubeObject]) -> list[str]:
+def _unready(session: Session, events: Sequence[KubeObject]) -> dict[str, Progress]:
     """How far each pod is that does not serve yet."""
     kube, plan = session.kube, session.stack.plan
     assert kube is not None, "run has checked that the cluster answers"
     pods = kube.get("pods", "-n", plan.namespace.name, "-l", f"app.kubernetes.io/instance={session.stack.name}")
-    found = unready(kube, pods, events, now=dt.datetime.now(dt.UTC))
-    lines = [f"  {name}: {progress}" for name, progress in sorted(found.items())]
+    return unready(kube, pods, events, now=dt.datetime.now(dt.UTC))
+
+
+def _starting(waiting: Mapping[str, Progress]) -> list[str]:
+    lines = [f"  {name}: {progress}" for name, progress in sorted(waiting.items())]
     more = [f"  and {len(lines) - _PODS} more"] if len(lines) > _PODS else []
     return ["Not ready yet:", *lines[:_PODS], *more] if lines else []
-
-
-def _events(events: Sequence[KubeObject]) -> list[str]:
-    """The newest warnings, or the newest events where nothing warns."""
-    warnings = [event for event in events if event.get("type") == "Warning"]
-    shown = (warnings or events)[-_EVENTS:]
-    title = "Last warnings:" if warnings else "Last events:"
-    return [title, *(f"  {_when(e)} {e['reason']} {_subject(e)}: {' '.join(e['message'].split())}" for e in shown)]
-
-
-def _when(event: KubeObject) -> str:
-    return event.get("lastTimestamp") or event.get("eventTime") or event["metadata"]["creationTimestamp"]
-
-
-def _subject(event: KubeObject) -> str:
-    return f"{event['involvedObject'].get('kind', '')}/{event['involvedObject'].get('name', '')}"

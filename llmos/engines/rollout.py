@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from llmos.engines.stages import Stages
+from llmos.events import plain_reason
 from llmos.kube import Kube, KubeObject
 from planner.faults import EnvironmentFault, Fault
 
@@ -124,7 +125,7 @@ def _pod_reasons(pod: KubeObject) -> list[Stuck]:
     for condition in status.get("conditions", []):
         if condition["type"] == "PodScheduled" and condition["status"] == "False":
             reason = condition.get("reason", "Unscheduled")
-            found.append(Stuck(subject=name, reason=reason, message=_short(condition.get("message", ""))))
+            found.append(Stuck(subject=name, reason=reason, message=_short(plain_reason(condition.get("message", "")))))
     if not found and status.get("phase") == "Running" and not all(c.get("ready") for c in statuses):
         found.append(Stuck(subject=name, reason="NotReady", message="started; its readiness probe does not pass yet"))
     return found

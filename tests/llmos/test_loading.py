@@ -12,6 +12,7 @@ import yaml
 from llmos.cli import run
 from llmos.engines import stages
 from llmos.engines.stages import Stages
+from llmos.events import event_lines, newest_last, plain_reason
 from llmos.images import trial
 from llmos.loading import STAGES, progress_of, unready
 from tests.llmos.fake_kubectl import FakeKubectl, pod
@@ -113,6 +114,19 @@ def test_before_the_container_runs() -> None:
     assert (progress.stage, progress.detail) == ("downloading weights", "container download-weights")
 
 
+def test_events_are_told_once_and_plainly() -> None:
+    long = "0/5 nodes are available: 2 had a taint, 3 didn't match. no new claims to deallocate, preemption: 0/5 nodes."
+    assert plain_reason(long) == "0/5 nodes are available: 2 had a taint, 3 didn't match"
+    assert plain_reason("Back-off\n  pulling image") == "Back-off pulling image"
+    many = [event("Failed", f"try {n}", at=f"2026-11-25T12:00:0{n}.123456Z") | {"type": "Warning"} for n in range(5)]
+    lines = event_lines(newest_last([many[3], *many[:3], many[4]]), unready={"chat-1"})
+    assert lines == ["Last warnings:", "  2026-11-25 12:00:04 UTC Failed Pod/chat-1: try 4"]
+    service = {"involvedObject": {"kind": "Service", "name": "web"}, "type": "Warning", "reason": "SyncFailed",
+               "message": "no address", "lastTimestamp": MADE}  # fmt: skip
+    assert "SyncFailed Service/web: no address" in event_lines([service, *many], unready=())[1]
+    assert event_lines([], unready=()) == []
+
+
 @pytest.mark.parametrize(
     ("state", "words"),
     [
@@ -156,12 +170,22 @@ def test_status_shows_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
     deployment = {"metadata": {"name": "chat"}, "spec": {"replicas": 1}, "status": {}}
     cluster.answer("deployments", [deployment])
     cluster.answer("pods", [server(containerStatuses=[RUNNING])])
-    cluster.answer("events", [event("Pulled") | {"metadata": {"creationTimestamp": MADE}}])
+    scheduling = event("FailedScheduling", "0/3 nodes are available: no GPU. preemption: 0/3 nodes", at=MADE)
+    cluster.answer("events", [event("Pulled"), scheduling | {"type": "Warning"}])
     cluster.log("chat-1", LOG[6][0])
     assert run(["status", "--file", str(path), "--engine", "kubectl"]) == 0
     said = capsys.readouterr().out
     assert "Not ready yet:\n  chat-1: compiling, " in said and "of at most 20 min 00 s" in said
-    assert "Last events:" in said
+    assert said.splitlines()[-2:] == [
+        "Last warnings:", "  2026-11-25 12:00:00 UTC FailedScheduling Pod/chat-1: 0/3 nodes are available: no GPU",
+    ]
+
+    ready = server(conditions=[{"type": "Ready", "status": "True"}], containerStatuses=[RUNNING])
+    cluster.answer("pods", [ready])
+    assert run(["status", "--file", str(path), "--engine", "kubectl"]) == 0
+    said = capsys.readouterr().out
+    assert "Not ready yet" not in said and "FailedScheduling" not in said, "a warning about a pod that serves is over"
+    assert said.endswith("Last events:\n  2026-11-25 12:07:55 UTC Pulled Pod/chat-1: \n")
 
 
 def test_who_waits_is_told_each_stage_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
