@@ -51,10 +51,10 @@ def up(run: EngineRun, program: Program, *, timeout_seconds: float) -> EngineRes
     with hold(
         kube, stack=run.stack, namespace=run.namespace, command=run.command, progress=run.progress
     ) as held:
-        actions = actions or preview(run, program)
-        refuse_replaces(actions, allowed=run.allow_replace)
         applyset = ApplySet(kube=held.kube, stack=run.stack, namespace=run.namespace)
         state = applyset.state()
+        actions = actions or preview(run, program, state=state)
+        refuse_replaces(actions, allowed=run.allow_replace)
         if any(action.action != "same" for action in actions) or not state.is_settled(objects):
             # First, because afterwards the parent exists and nothing would look for them any more.
             delete_objects(held.kube, state.strays(objects))

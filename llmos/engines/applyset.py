@@ -16,8 +16,8 @@ __all__ = ["FIELD_MANAGER", "MEMBER_LABEL", "ApplySet", "State", "delete_objects
 FIELD_MANAGER = "llmagentos"
 MEMBER_LABEL = "applyset.kubernetes.io/part-of"
 _KINDS_ANNOTATION = "applyset.kubernetes.io/contains-group-kinds"
-# What of ours no namespace takes along when somebody deletes it by hand, the set's parent included.
-_CLUSTER_KINDS = ("NodePool.karpenter.sh", "KWOKNodeClass.karpenter.kwok.sh", "EC2NodeClass.karpenter.k8s.aws")
+# What of this engine's no namespace takes along when somebody deletes it by hand, the set's parent included.
+_CLUSTER_KINDS = ("NodePool.karpenter.sh", "KWOKNodeClass.karpenter.kwok.sh")
 
 
 @dataclass(frozen=True, kw_only=True)

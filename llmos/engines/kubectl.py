@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from llmos.engines.applyset import ApplySet
+from llmos.engines.applyset import ApplySet, State
 from llmos.engines.asking import raise_refused
 from llmos.engines.base import ENGINE_LABEL, EngineAction, EngineRun
 from llmos.engines.planned import answers_of, replaced_in, row_of, rows, type_token
@@ -27,10 +27,15 @@ def kube_of(run: EngineRun) -> Kube:
     return Kube(kubectl=run.kubectl or "kubectl", kubeconfig=run.kubeconfig, context=run.context)
 
 
-def preview(run: EngineRun, program: Program) -> tuple[EngineAction, ...]:
+def preview(run: EngineRun, program: Program, *, state: State | None = None) -> tuple[EngineAction, ...]:
     """What ``up`` would do, object by object, asked of the server by dry run.
 
     Objects whose image is not built yet are validated with a stand-in digest and count as updates.
+
+    Args:
+        run: stack and cluster.
+        program: what is wanted.
+        state: what the stack's ApplySet has, where the caller has just asked.
 
     Raises:
         UserFault: the namespace belongs to the other engine, or a field to somebody else.
@@ -50,9 +55,9 @@ def preview(run: EngineRun, program: Program) -> tuple[EngineAction, ...]:
         row for item in wanted
         for row in rows(item, live.get(identity(item)), answers, replaced, types.get(identity(item), ""))
     ]  # fmt: skip
-    members = ApplySet(kube=kube, stack=run.stack, namespace=run.namespace).members()
+    state = state or ApplySet(kube=kube, stack=run.stack, namespace=run.namespace).state()
     there = set(map(identity, wanted))
-    gone = [member for member in members if identity(member) not in there and not going(member)]
+    gone = [member for member in state.members if identity(member) not in there and not going(member)]
     found += [row_of(member, "delete", type_token(member)) for member in gone]
     return tuple(sorted(found, key=lambda action: (action.kind, action.namespace, action.name, action.action)))
 
