@@ -8,7 +8,7 @@ from llmos.packs import Finding, PackResource, evaluate
 from llmos.synth import Program
 from planner.faults import Fault, UserFault
 
-__all__ = ["judge", "mandatory_faults", "refuse_mandatory"]
+__all__ = ["judge", "mandatory_faults", "refuse_mandatory", "resources_of"]
 
 
 def judge(program: Program, *, environment: str, preview: bool) -> tuple[Finding, ...]:
@@ -19,7 +19,12 @@ def judge(program: Program, *, environment: str, preview: bool) -> tuple[Finding
         environment: selects the limits.
         preview: whether unknown values are normal; at ``up`` they must be known.
     """
-    resources = [
+    return evaluate(resources_of(program), environment=environment, preview=preview)
+
+
+def resources_of(program: Program) -> list[PackResource]:
+    """The program's resources as a pack is asked about them."""
+    return [
         PackResource(
             type=resource.type,
             name=resource.name,
@@ -31,7 +36,6 @@ def judge(program: Program, *, environment: str, preview: bool) -> tuple[Finding
         )
         for resource in program.resources
     ]
-    return evaluate(resources, environment=environment, preview=preview)
 
 
 def mandatory_faults(findings: Iterable[Finding]) -> list[Fault]:

@@ -61,16 +61,26 @@ class Pack:
         self._processes = ExitStack()
 
     def __enter__(self) -> Self:
-        settings = configuration.read(PACK / "config", self._environment)
+        configuration.read(PACK / "config", self._environment)
         with ExitStack() as processes:
             self._server = processes.enter_context(Server(PACK, preview=self._preview))
             self.policies = tuple(protocol.policy_info(policy) for policy in self._server.info.policies)
             self.initial = protocol.initial_config(self._server.info)
-            layers = [(f"policies/config/{self._environment}.json", settings), ("policy settings", self._overrides)]
-            self.config = configuration.merge(self.initial, layers, self.policies)
-            self._server.configure(self._environment, self.config)
+            self.use(self._environment)
             self._processes = processes.pop_all()
         return self
+
+    def use(self, environment: str) -> None:
+        """Go on with the limits of this environment; starting another pack takes half a second.
+
+        Raises:
+            UserFault: as when it is started.
+        """
+        settings = configuration.read(PACK / "config", environment)
+        layers = [(f"policies/config/{environment}.json", settings), ("policy settings", self._overrides)]
+        self.config = configuration.merge(self.initial, layers, self.policies)
+        self._environment = environment
+        self._server.configure(environment, self.config)
 
     def __exit__(self, *_: object) -> None:
         self._processes.close()

@@ -15,7 +15,8 @@ from typing import Any
 from pulumi.runtime import rpc
 
 from llmos.images.context import context_key
-from llmos.judging import judge
+from llmos.judging import resources_of
+from llmos.packs import Pack
 from llmos.paths import PROJECT_ROOT
 from llmos.stacks import Stack, load_stack, stack_names
 from llmos.synth import Program, Resource, synth
@@ -27,15 +28,18 @@ __all__ = ["SCHEMA", "snapshot"]
 SCHEMA = 1
 _FINDING = ("rule", "level", "object", "path", "message", "fix")
 _SECRET = "[secret]"
+_ANY = "prod"
+"""Each stack is judged by its own environment; a pack is started with one that is always there."""
 _PROVIDER = "pulumi:providers:"
 
 
-def snapshot(name: str) -> dict[str, Any]:
+def snapshot(name: str, pack: Pack) -> dict[str, Any]:
     """One stack of this revision; ``faults`` alone where it cannot be planned."""
     try:
         stack = load_stack(name)
         program = synth(stack.raw, stack=name, preview=True)
-        findings = judge(program, environment=stack.plan.environment, preview=True)
+        pack.use(stack.plan.environment)
+        findings = pack.evaluate(resources_of(program))
     except LlmosError as error:
         return {"faults": [dataclasses.asdict(fault) for fault in error.faults]}
     plan = stack.plan
@@ -101,7 +105,8 @@ def _image(image: ImagePlan) -> dict[str, str]:
 def main(names: Sequence[str]) -> int:
     """Print the snapshot of these stacks, of all that have a file by default."""
     known = stack_names()
-    found = {name: snapshot(name) for name in (names or known) if name in known}
+    with Pack(environment=_ANY, preview=True) as pack:
+        found = {name: snapshot(name, pack) for name in (names or known) if name in known}
     print(json.dumps({"schema": SCHEMA, "stacks": found}, ensure_ascii=False))
     return 0
 

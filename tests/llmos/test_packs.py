@@ -158,3 +158,20 @@ def test_without_configuration_the_strictest_environment_applies(pack: Pack) -> 
     assert pack.initial["public-tls"]["enforcementLevel"] == "mandatory"
     assert pack.initial["gpu-count"] == pack.config["gpu-count"]
     assert pack.initial["gpu-count"]["enforcementLevel"] == "mandatory"
+
+
+def test_a_running_pack_goes_on_with_another_environment() -> None:
+    server = {"name": "c", "image": "vllm/vllm-openai:v0.28.0", "args": ["--model=Qwen/Qwen3-8B"]}
+    resource = PackResource(
+        type="kubernetes:apps/v1:Deployment", name="a", urn="urn:a",
+        properties={"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "a", "namespace": "n"},
+                    "spec": {"template": {"spec": {"containers": [server]}}}},
+    )  # fmt: skip
+    with Pack(environment="prod", preview=True) as pack:
+        first = pack.evaluate([resource])
+        pack.use("dev")
+        second = pack.evaluate([resource])
+        pack.use("prod")
+        assert pack.evaluate([resource]) == first
+    assert of(first, "model-hub") and not of(second, "model-hub")
+    assert second == evaluate([resource], environment="dev", preview=True)
