@@ -76,7 +76,7 @@ def synth_preview(stack: Stack, *, offline: bool = False) -> tuple[Program, list
         os.environ["LLMOS_REGISTRY"] = registry.address
     program = synth(stack.raw, stack=stack.name, preview=True, resolve=resolve)
     wanted = program.of_type(IMAGE_TYPE)
-    known = {resource.name: unchanged(**_arguments(stack, resource)) for resource in wanted}
+    known = {resource.name: unchanged(**_arguments(stack, resource), offline=offline) for resource in wanted}
     missing = [name for name, digest in known.items() if digest is None]
     missing += [image.name for image in stack.plan.images if image.tag and offline]
     if missing or awaited(stack.plan):

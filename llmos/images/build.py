@@ -15,6 +15,7 @@ from llmos.images.options import BuildOptions
 from llmos.images.recipe import BuildRecord, Recipe
 from llmos.images.registry import ensure_registry, find_registry
 from llmos.images.registry_client import Registry, is_digest
+from llmos.images.validity import still_valid, valid_elsewhere
 from planner.faults import EnvironmentFault, Fault
 
 __all__ = ["BuiltImage", "base_for", "build", "check", "unchanged"]
@@ -79,7 +80,7 @@ def build(
     recipe.refuse_missing()
     last = BuildRecord.read(repository)
     if recipe.elsewhere:
-        record = _build_elsewhere(recipe)
+        record = valid_elsewhere(recipe, last=last, local=find_registry()) or _build_elsewhere(recipe)
         ref = f"{repository}@{record.digest}"
     else:
         registry = ensure_registry(install=install)
@@ -97,16 +98,22 @@ def unchanged(
     platforms: Sequence[str] = (),
     build_args: Mapping[str, str] | None = None,
     options: BuildOptions | None = None,
+    offline: bool = False,
 ) -> str | None:
     """The digest of the last build, when nothing that determines the image changed since; builds and starts nothing.
 
-    Arguments as for ``build``. None when the image would have to be built to know its digest.
+    Arguments as for ``build``; ``offline`` asks no registry but the local one. None when the image would have to be
+    built to know its digest.
     """
     recipe = _plain_recipe(context, repository, platforms, build_args, options)
-    registry = find_registry()
-    if registry is None or recipe.elsewhere or not recipe.dockerfile.is_file():
+    if not recipe.dockerfile.is_file():
         return None
-    record = _still_valid(recipe, registry=registry, last=BuildRecord.read(repository))
+    last = BuildRecord.read(repository)
+    if recipe.elsewhere:
+        record = None if offline else valid_elsewhere(recipe, last=last, local=find_registry())
+    else:
+        registry = find_registry()
+        record = still_valid(recipe, registry=registry, last=last) if registry else None
     return record.digest if record else None
 
 
@@ -160,20 +167,9 @@ def _plain_recipe(
     )  # fmt: skip
 
 
-def _still_valid(recipe: Recipe, *, registry: Registry, last: BuildRecord) -> BuildRecord | None:
-    """The last build, when it had the same key on the base image that is still there, and the registry still has it."""
-    if recipe.base is not None:
-        base = known_base(recipe.base, registry=registry)
-        if base is None:
-            return None
-        recipe = recipe.with_base(base.ref)
-    same = bool(last.key) and recipe.key == last.key
-    return last if same and registry.has(recipe.repository, last.digest) else None
-
-
 def _build_here(recipe: Recipe, *, registry: Registry, last: BuildRecord) -> BuildRecord:
     """Build into the local registry. When nothing that determines the image changed, not even an engine is needed."""
-    valid = _still_valid(recipe, registry=registry, last=last)
+    valid = still_valid(recipe, registry=registry, last=last)
     if valid is not None:
         return valid
     made, tag = _make(recipe, repository=f"{registry.address}/{recipe.repository}", registry=registry)

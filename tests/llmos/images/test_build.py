@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from llmos.images import base, build, engine
+from llmos.images import base, build, engine, validity
 from llmos.images.base import BaseImage
 from llmos.images.build import BuiltImage
 from llmos.images.recipe import Recipe
-from planner.faults import EnvironmentFault, UserFault
+from planner.faults import EnvironmentFault, Fault, UserFault
 
 FIRST, SECOND, BASE = (f"sha256:{letter * 64}" for letter in "abc")
 
@@ -121,7 +121,52 @@ def test_a_push_that_the_registry_does_not_have_is_a_fault_and_no_digest(folder:
 def test_a_registry_elsewhere_gets_its_digest_from_the_push(folder: Path, builds, registry) -> None:
     image = build.build(context=folder, repository="registry.test/team/app")
     assert image.ref == f"registry.test/team/app@{FIRST}"
+
+
+class Remote:
+    """A registry elsewhere that has these digests; ``None`` stands for one out of reach."""
+
+    def __init__(self, *digests: str | None) -> None:
+        self.digests, self.asked = digests, 0
+
+    def __call__(self, *, host: str) -> Remote:
+        assert host == "registry.test"
+        return self
+
+    def digest(self, repository: str, reference: str) -> str | None:
+        self.asked += 1
+        if None in self.digests:
+            raise EnvironmentFault(Fault(what="out of reach", where="registry", fix="none"))
+        return reference if repository == "team/app" and reference in self.digests else None
+
+
+def test_what_a_registry_elsewhere_still_has_is_not_built_again(folder: Path, builds, registry, monkeypatch) -> None:
+    monkeypatch.setattr(validity, "RemoteRegistry", Remote(FIRST))
+    first = build.build(context=folder, repository="registry.test/team/app")
+    assert build.unchanged(context=folder, repository="registry.test/team/app") == FIRST
+    again = build.build(context=folder, repository="registry.test/team/app")
+    assert (again.digest, again.changed, len(builds)) == (first.digest, False, 1)
+
+
+@pytest.mark.parametrize("digests", [(), (None,)], ids=["gone", "out of reach"])
+def test_what_a_registry_elsewhere_may_not_have_is_built(folder: Path, builds, registry, monkeypatch, digests) -> None:
+    monkeypatch.setattr(validity, "RemoteRegistry", Remote(*digests))
+    build.build(context=folder, repository="registry.test/team/app")
     assert build.unchanged(context=folder, repository="registry.test/team/app") is None
+    build.build(context=folder, repository="registry.test/team/app")
+    assert len(builds) == 2
+
+
+def test_a_changed_folder_and_an_offline_preview_ask_no_registry_elsewhere(
+    folder: Path, builds, registry, monkeypatch
+) -> None:
+    remote = Remote(FIRST)
+    monkeypatch.setattr(validity, "RemoteRegistry", remote)
+    build.build(context=folder, repository="registry.test/team/app")
+    assert build.unchanged(context=folder, repository="registry.test/team/app", offline=True) is None
+    (folder / "new").touch()
+    assert build.unchanged(context=folder, repository="registry.test/team/app") is None
+    assert remote.asked == 0
 
 
 def test_a_registry_elsewhere_that_reports_no_digest_is_a_fault(folder: Path, builds, monkeypatch) -> None:
