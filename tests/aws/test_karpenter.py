@@ -95,6 +95,9 @@ def test_a_wrong_object_would_be_refused(kube: Kube, kind: str, path: list[str |
 
 @pytest.mark.parametrize("stack", ["aws-dev", "aws-prod"])
 def test_the_server_accepts_everything_of_a_workload(kube: Kube, locks: None, stack: str) -> None:
-    """In `default`, because a dry run makes no namespace that the rest could be put into."""
-    found = [item for item in objects(raw(stack), stack) if item["kind"] != "Namespace"]
+    """In `default`, because a dry run makes no namespace that the rest could be put into. What Prometheus' operator
+    reads is left out: its types come with the cluster stack's chart, and the embedded cluster does not have them."""
+    made = [item for item in objects(raw(stack), stack) if item["kind"] != "Namespace"]
+    found = [item for item in made if not item["apiVersion"].startswith("monitoring.coreos.com/")]
+    assert len(found) > 20
     assert dry_run(kube, [in_namespace(item, "default") for item in found]) == ""
