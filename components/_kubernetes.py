@@ -27,7 +27,12 @@ class KubernetesObject(pulumi.CustomResource):
         name: logical name.
         fields: everything else of the manifest, as it stands there: ``metadata``, ``spec``, ``stringData``.
         opts: the resource's options.
+
+    Outputs:
+        status: what controllers wrote into it, as it stands there; unknown until the object exists.
     """
+
+    status: pulumi.Output[Any]
 
     def __init__(
         self, api_version: str, kind: str, name: str, *, opts: pulumi.ResourceOptions | None = None, **fields: Any
@@ -39,6 +44,6 @@ class KubernetesObject(pulumi.CustomResource):
             additional_secret_outputs=_SECRET_OUTPUTS.get(kind),
         )
         super().__init__(
-            f"kubernetes:{group}:{kind}", name, {"apiVersion": api_version, "kind": kind, **fields},
+            f"kubernetes:{group}:{kind}", name, {"apiVersion": api_version, "kind": kind, "status": None, **fields},
             pulumi.ResourceOptions.merge(defaults, opts),
         )  # fmt: skip

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import pulumi
 
-from components._base import Component, Identity, meta
+from components._base import Component, Identity
+from components._entry import callers_policy, entry_meta
 from components._kubernetes import KubernetesObject
-from components._network import from_anywhere
 
 __all__ = ["Endpoint", "EndpointArgs"]
 
@@ -48,23 +48,11 @@ class Endpoint(Component):
     def __init__(self, name: str, args: EndpointArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts=opts)
         identity, application = args.identity, args.application
-        policy = KubernetesObject(
-            "networking.k8s.io/v1", "NetworkPolicy",
-            f"{application}-ingress",
-            metadata=meta(identity, f"{application}-ingress", "endpoint"),
-            spec={
-                "podSelector": {"matchLabels": identity.selector(application)},
-                "policyTypes": ["Ingress"],
-                "ingress": [from_anywhere(args.target_port)],
-            },
-            opts=self.child(),
-        )
-        metadata = meta(identity, application, "endpoint")
-        metadata["labels"]["llmagentos.dev/auth"] = args.auth
+        policy = callers_policy(self, identity, application, port=args.target_port)
         KubernetesObject(
             "v1", "Service",
             application,
-            metadata=metadata,
+            metadata=entry_meta(identity, application, auth=args.auth),
             spec={
                 "type": args.type,
                 "selector": identity.selector(application),

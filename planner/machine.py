@@ -9,7 +9,10 @@ import subprocess
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from planner.plan import Plan
 
 __all__ = [
     "STACK_FOLDER",
@@ -23,6 +26,7 @@ __all__ = [
     "locks_dir",
     "registry_logins",
     "stack_folder",
+    "told",
 ]
 
 # Made by tools and editors, and in no image.
@@ -138,3 +142,30 @@ def _content_hash(folder: Path, salt: str) -> str:
         digest = hashlib.sha256(file.read_bytes()).hexdigest()
         found.update(f"{'/'.join(parts)} {digest}\n".encode())
     return found.hexdigest()
+
+
+def told(plan: Plan, *, project: Path) -> dict[str, Any]:
+    """What the program is told about this machine: the fields of ``components.stack.Machine``, by name.
+
+    Args:
+        plan: decides what is asked; none of the answers enters it.
+        project: what build folders are relative to.
+    """
+    local, builds = plan.target == "local", [image for image in plan.images if image.build]
+    folders = [image.build for image in builds]
+    base_image, ca_file = os.environ.get("LLMOS_BASE_IMAGE", ""), os.environ.get("LLMOS_CA_BUNDLE", "")
+    salt = repr((plan.builds, base_image, [(image.build, image.platforms) for image in plan.images]))
+    # ECR's tags cannot be moved, so each build has its own.
+    immutable = plan.aws is not None and bool(plan.aws.repositories)
+    return {
+        "kubeconfig": local_kubeconfig() if local else "",
+        "registry": local_registry(plan.registry.server) if local else "",
+        "base_image": base_image,
+        "ca_bundle": Path(ca_file).read_text(encoding="utf-8") if ca_file else "",
+        "pip_config": os.environ.get("LLMOS_PIP_CONFIG", ""),
+        "source_commit": os.environ.get("LLMOS_SOURCE_COMMIT", ""),
+        "registry_logins": registry_logins() if any(image.tag for image in plan.images) else (),
+        "commit_epochs": commit_epochs(folders, project=project) if plan.builds.timestamps == "commit" else {},
+        "allow_replace": tuple(os.environ.get("LLMOS_ALLOW_REPLACE", "").split()),
+        "content_tags": content_tags(folders, project=project, salt=salt) if immutable else {},
+    }

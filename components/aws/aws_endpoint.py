@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import pulumi
-import pulumi_kubernetes as k8s
 
 from components._base import Component, Identity, meta
-from components._network import from_anywhere
+from components._entry import callers_policy, entry_meta
+from components._kubernetes import KubernetesObject
 
 __all__ = ["AwsEndpoint", "AwsEndpointArgs"]
 
@@ -73,31 +73,22 @@ class AwsEndpoint(Component):
     def __init__(self, name: str, args: AwsEndpointArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts=opts)
         identity, application = args.identity, args.application
-        policy = k8s.networking.v1.NetworkPolicy(
-            f"{application}-ingress",
-            metadata=meta(identity, f"{application}-ingress", "endpoint"),
-            spec={
-                "podSelector": {"matchLabels": identity.selector(application)},
-                "policyTypes": ["Ingress"],
-                "ingress": [from_anywhere(args.target_port)],
-            },
-            opts=self.child(),
-        )
+        policy = callers_policy(self, identity, application, port=args.target_port)
         balanced = args.type == "LoadBalancer" and not args.public
-        metadata = meta(identity, application, "endpoint", **({"annotations": _network(args)} if balanced else {}))
-        metadata["labels"]["llmagentos.dev/auth"] = args.auth
-        service = k8s.core.v1.Service(
-            application, metadata=metadata, spec=_service(args, balanced), opts=self.child(depends_on=[policy])
-        )
-        balancer: Any = service if balanced else self._ingress(args, service) if args.public else None
+        notes = {"annotations": _network(args)} if balanced else {}
+        service = KubernetesObject(
+            "v1", "Service", application, metadata=entry_meta(identity, application, auth=args.auth, **notes),
+            spec=_service(args, balanced), opts=self.child(depends_on=[policy]),
+        )  # fmt: skip
+        balancer = service if balanced else self._ingress(args, service) if args.public else None
         self.address = balancer.status.apply(_name_of) if balancer else pulumi.Output.from_input("")
         self.host, self.port = pulumi.Output.from_input(f"{application}.{identity.namespace}"), args.port
         self.register_outputs({"host": self.host, "address": self.address, "port": self.port})
 
-    def _ingress(self, args: AwsEndpointArgs, service: k8s.core.v1.Service) -> k8s.networking.v1.Ingress:
+    def _ingress(self, args: AwsEndpointArgs, service: KubernetesObject) -> KubernetesObject:
         backend = {"service": {"name": args.application, "port": {"name": "http"}}}
-        return k8s.networking.v1.Ingress(
-            args.application,
+        return KubernetesObject(
+            "networking.k8s.io/v1", "Ingress", args.application,
             metadata=meta(args.identity, args.application, "endpoint", annotations=_web(args)),
             spec={
                 "ingressClassName": "alb",
@@ -172,5 +163,5 @@ def _web(args: AwsEndpointArgs) -> dict[str, Any]:
 
 def _name_of(status: Any) -> str:
     """The load balancer's name, which the controller writes into the object; Pulumi has waited for it."""
-    found = status.load_balancer.ingress if status and status.load_balancer else None
-    return str(found[0].hostname) if found else ""
+    found = ((status or {}).get("loadBalancer") or {}).get("ingress")
+    return str(found[0].get("hostname", "")) if found else ""

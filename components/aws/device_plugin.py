@@ -25,7 +25,7 @@ class DevicePlugin(Component):
     """NVIDIA's device plugin, on nodes with the label ``llmagentos.dev/device-plugin`` only.
 
     Pools set the label where their image lacks the plugin (Amazon Linux 2023), so it never stands beside the one of
-    Bottlerocket or EKS Auto Mode.
+    Bottlerocket.
     """
 
     def __init__(self, name: str, args: DevicePluginArgs, opts: pulumi.ResourceOptions | None = None) -> None:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import pulumi
-from pulumi_kubernetes.apiextensions import CustomResource
 
 from components._base import Component, Identity
 from components._ec2_nodes import NODE_CLASS_API, node_class_ref, node_class_spec, node_pool_spec
+from components._kubernetes import KubernetesObject
 from planner.plan import AwsPlan, GpuNodesPlan, GpuPoolPlan
 
 __all__ = ["Ec2GpuPool", "Ec2GpuPoolArgs"]
@@ -58,10 +58,8 @@ class Ec2GpuPool(Component):
         self._args = args
         pool, nodes = args.pool, args.nodes
         labels = args.identity.labels(name, "gpu-pool")
-        node_class = CustomResource(
-            f"{name}-class",
-            api_version=NODE_CLASS_API,
-            kind="EC2NodeClass",
+        node_class = KubernetesObject(
+            NODE_CLASS_API, "EC2NodeClass", f"{name}-class",
             metadata={"name": pool.name, "labels": labels},
             spec=node_class_spec(
                 image_alias=nodes.image_alias, role=nodes.role, subnet_tags=nodes.subnet_tags,
@@ -80,7 +78,7 @@ class Ec2GpuPool(Component):
         self.register_outputs({"node_selector": self.node_selector})
 
     def _pool(
-        self, name: str, object_name: str, node_class: CustomResource, *, gpus: int, spot: bool, weight: int = 0
+        self, name: str, object_name: str, node_class: KubernetesObject, *, gpus: int, spot: bool, weight: int = 0
     ) -> None:
         args, nodes = self._args, self._args.nodes
         reserved = ["reserved"] if nodes.capacity_reservations else []
@@ -97,10 +95,8 @@ class Ec2GpuPool(Component):
             disruption=_DISRUPTION,
             weight=weight,
         )
-        CustomResource(
-            name,
-            api_version="karpenter.sh/v1",
-            kind="NodePool",
+        KubernetesObject(
+            "karpenter.sh/v1", "NodePool", name,
             metadata={"name": object_name, "labels": args.identity.labels(name, "gpu-pool")},
             spec=spec,
             # Deleted before the class: Karpenter has to drain the nodes, and reads their class while it does.

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pulumi
-from pulumi_kubernetes.apiextensions import CustomResource
 
 from components._base import Component
 from components._ec2_nodes import NODE_CLASS_API, node_class_ref, node_class_spec, node_pool_spec
+from components._kubernetes import KubernetesObject
 from planner.plan import AwsPlan, ClusterPlan
 
 __all__ = ["GeneralNodes", "GeneralNodesArgs"]
@@ -38,15 +38,13 @@ class GeneralNodesArgs:
 class GeneralNodes(Component):
     """An EC2NodeClass and a NodePool without taint, limited in processors and packed tightly."""
 
-    pool: CustomResource
+    pool: KubernetesObject
 
     def __init__(self, name: str, args: GeneralNodesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts=opts)
         decided = args.cluster
-        node_class = CustomResource(
-            f"{name}-class",
-            api_version=NODE_CLASS_API,
-            kind="EC2NodeClass",
+        node_class = KubernetesObject(
+            NODE_CLASS_API, "EC2NodeClass", f"{name}-class",
             metadata={"name": _NAME},
             spec=node_class_spec(
                 image_alias=_IMAGE, role=args.node_role, subnet_tags={args.subnet_tag: "*"},
@@ -55,10 +53,8 @@ class GeneralNodes(Component):
             ),
             opts=self.child(),
         )
-        self.pool = CustomResource(
-            name,
-            api_version="karpenter.sh/v1",
-            kind="NodePool",
+        self.pool = KubernetesObject(
+            "karpenter.sh/v1", "NodePool", name,
             metadata={"name": _NAME},
             spec=node_pool_spec(
                 node_class=node_class_ref(_NAME),

@@ -10,6 +10,7 @@ import pulumi_kubernetes as k8s
 
 from components._aws import allow, document, pod_role
 from components._base import Component
+from components._kubernetes import KubernetesObject
 from planner.plan import AwsPlan, ClusterPlan
 
 __all__ = ["DCGM_VERSION", "STACK_VERSION", "Monitoring", "MonitoringArgs"]
@@ -52,13 +53,13 @@ class Monitoring(Component):
         super().__init__(name, opts=opts)
         plan = args.aws
         # EKS brings no class for the driver that it installs, and the old default is neither gp3 nor encrypted.
-        volumes = k8s.storage.v1.StorageClass(
-            _CLASS,
+        volumes = KubernetesObject(
+            "storage.k8s.io/v1", "StorageClass", _CLASS,
             metadata={"name": _CLASS, "annotations": {"storageclass.kubernetes.io/is-default-class": "true"}},
             provisioner="ebs.csi.aws.com",
             parameters={"type": "gp3", "encrypted": "true"},
-            volume_binding_mode="WaitForFirstConsumer",
-            allow_volume_expansion=True,
+            volumeBindingMode="WaitForFirstConsumer",
+            allowVolumeExpansion=True,
             opts=self.child(),
         )
         ready: list[pulumi.Resource] = [volumes]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pulumi
-import pulumi_kubernetes as k8s
 
 from components._base import Component, Identity, meta
 from components._fill import files, fill_flows, job_spec, short_hash
 from components._hub import hub_egress
+from components._kubernetes import KubernetesObject
 from planner.plan import WeightsPlan
 
 __all__ = ["WeightFilling", "WeightFillingArgs"]
@@ -44,28 +44,29 @@ class WeightFilling(Component):
         super().__init__(name, opts=opts)
         identity, weights = args.identity, args.weights
         pods = f"{weights.model}-fill"
-        account = k8s.core.v1.ServiceAccount(
-            pods, metadata=meta(identity, pods, "weights"), automount_service_account_token=False, opts=self.child()
-        )
-        policy = k8s.networking.v1.NetworkPolicy(
-            pods,
+        account = KubernetesObject(
+            "v1", "ServiceAccount", pods, metadata=meta(identity, pods, "weights"),
+            automountServiceAccountToken=False, opts=self.child(),
+        )  # fmt: skip
+        policy = KubernetesObject(
+            "networking.k8s.io/v1", "NetworkPolicy", pods,
             metadata=meta(identity, pods, "weights"),
             spec=fill_flows(weights, identity, name=pods, hub=hub_egress(weights.hub)),
             opts=self.child(),
         )
         content = files(weights, args.store)
         files_name = f"{pods}-{short_hash(content)}"
-        script = k8s.core.v1.ConfigMap(
-            f"{pods}-files", metadata={**meta(identity, pods, "weights"), "name": files_name}, data=content,
-            immutable=True, opts=self.child(),
+        script = KubernetesObject(
+            "v1", "ConfigMap", f"{pods}-files", metadata={**meta(identity, pods, "weights"), "name": files_name},
+            data=content, immutable=True, opts=self.child(),
         )  # fmt: skip
         spec = job_spec(
             identity, weights, name=pods, files_name=files_name, image=args.image, pull_secret=args.pull_secret
         )
         wait = {"pulumi.com/timeoutSeconds": str(weights.timeout_seconds + 60)}
         # A Job cannot be changed, only followed by another one, so its name holds a hash of all it does.
-        self.job = k8s.batch.v1.Job(
-            pods,
+        self.job = KubernetesObject(
+            "batch/v1", "Job", pods,
             metadata={**meta(identity, pods, "weights", annotations=wait), "name": f"{pods}-{short_hash(spec)}"},
             spec=spec,
             opts=self.child(depends_on=[account, policy, script]),

@@ -32,7 +32,6 @@ def plan_cluster(settings: StackSettings) -> ClusterPlan | None:
     return ClusterPlan(
         name=cluster.name,
         kubernetes_version=cluster.kubernetes_version,
-        auto_mode=cluster.capacity == "auto-mode",
         public_cidrs=tuple(sorted(set(cluster.endpoint.public_cidrs))),
         network=_network(cluster.vpc, region=aws.region),
         access=tuple(

@@ -107,8 +107,6 @@ def _of_cluster(
 ) -> Iterator[ServiceCost]:
     region, hours = aws.region, HOURS_PER_MONTH
     yield _cost("cluster", "eks-cluster", hours, region=region, assumption="a version in standard support")
-    if cluster.auto_mode:
-        yield _cost("cluster", "eks-auto-mode", hours, region=region, assumption="a surcharge on each node's price")
     sizes = {"cluster.system_nodes": cluster.system_volume_gib, "cluster.general_nodes": cluster.general_volume_gib}
     for item in nodes:
         size = sizes[item.subject]

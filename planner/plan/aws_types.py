@@ -126,7 +126,6 @@ class ClusterPlan:
 
     name: str
     kubernetes_version: str
-    auto_mode: bool
     public_cidrs: tuple[str, ...]
     network: NetworkPlan
     access: tuple[tuple[str, str, str, tuple[str, ...]], ...]

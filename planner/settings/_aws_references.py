@@ -77,17 +77,12 @@ def _cluster(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
 
 
 def _unmade(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
-    """Ways to nodes that the settings know and the components do not make: refused, lest another be made instead."""
+    """GPU nodes that a setting knows and the components do not make: refused, lest others be made instead."""
     if _map(raw, "gpu_pool").get("kind") == "managed-node-group":
         yield Fault(
             what="GPU nodes of a managed node group are not made yet", where=f"{where}: gpu_pool.kind",
             nearest="made here: karpenter; used where they exist: existing",
             fix="set kind: karpenter, or make the group yourself and set kind: existing with its selector",
-        )
-    if _map(raw, "cluster").get("capacity") == "auto-mode":
-        yield Fault(
-            what="EKS Auto Mode is not made yet", where=f"{where}: cluster.capacity",
-            nearest="made here: karpenter", fix="remove capacity, or set it to karpenter",
         )
 
 

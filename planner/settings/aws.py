@@ -50,9 +50,9 @@ CapacityReservation = Annotated[str, Field(pattern=r"^cr-[0-9a-z]+$")]
 TagKey = Annotated[str, Field(pattern=r"^[A-Za-z0-9_ .:/=+@-]+$", max_length=128), AfterValidator(_own_tag)]
 TagValue = Annotated[str, Field(pattern=r"^[A-Za-z0-9_ .:/=+@*-]*$", max_length=256)]
 
-NEEDS_DEVICE_PLUGIN = {"al2023": True, "bottlerocket": False, "auto-mode": False}
+NEEDS_DEVICE_PLUGIN = {"al2023": True, "bottlerocket": False}
 """Whether a node image leaves the NVIDIA device plugin to the cluster. The NVIDIA variant of Amazon Linux 2023 lacks
-it, Bottlerocket's and EKS Auto Mode's bring it; two of them on a node register the same GPUs twice.
+it, Bottlerocket's brings it; two of them on a node register the same GPUs twice.
 Source: https://docs.aws.amazon.com/eks/latest/userguide/device-management-nvidia.html"""
 
 

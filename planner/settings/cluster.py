@@ -160,8 +160,6 @@ class Cluster(Settings):
     """Name in EKS; also begins the names of its roles."""
     kubernetes_version: Annotated[str, Field(pattern=r"^1\.(3[3-9]|4\d)$")] = "1.34"
     """Minor version. EKS upgrades one at a time, and never back."""
-    capacity: Literal["karpenter", "auto-mode"] = "karpenter"
-    """Who makes nodes: Karpenter, installed here, or EKS Auto Mode, at a surcharge on every node."""
     endpoint: ApiEndpoint = ApiEndpoint()
     """Who reaches the API server."""
     vpc: Vpc = Vpc()

@@ -46,7 +46,6 @@ WRONG_WORKLOADS: list[tuple[dict[str, Any], str, str]] = [
     ({"target": "kubernetes", "context": "c"}, "aws", "goes with target aws"),
 ]  # fmt: skip
 WRONG_CLUSTERS: list[tuple[dict[str, Any], str, str]] = [
-    ({"cluster": {"capacity": "auto-mode"}}, "cluster.capacity", "not made yet"),
     ({"cluster": {"access": None}}, "cluster.access", "valid dictionary"),
     ({"cluster": {"access": {"deployer": {"policy": "view"}, "engineers": {"policy": "edit"}}}}, "cluster",
      "nobody is cluster-admin"),
