@@ -23,6 +23,15 @@ from planner.catalogue import load
 
 _BAR_SECONDS = 2.0
 _BAR_MB = 300.0
+_RUN = """
+import pathlib, runpy, sys
+try:
+    runpy.run_module("llmos", run_name="__main__", alter_sys=True)
+finally:
+    status = pathlib.Path("/proc/self/status")
+    print(status.read_text() if status.exists() else "", file=sys.stderr)
+"""
+"""The command, which tells at its end how much memory it held at most."""
 _ROOT = Path(__file__).parent.parent
 _MODELS = {
     "Qwen/Qwen3-8B": 2, "Qwen/Qwen3-32B": 4, "meta-llama/Llama-3.3-70B-Instruct": 3, "Qwen/Qwen3-30B-A3B": 20,
@@ -47,11 +56,11 @@ def stack_file(folder: Path) -> Path:
 
 def measure(path: Path) -> dict[str, float]:
     """One run: seconds by the clock and of the processor, and the most memory it held."""
-    command = [sys.executable, "-m", "llmos", "size", "--file", str(path), "--json"]
+    command = [sys.executable, "-c", _RUN, "size", "--file", str(path), "--json"]
     environment = {**os.environ, "LLMOS_LOCKS": str(path.parent)}
-    with tempfile.TemporaryFile() as output:
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as told:
         started = time.perf_counter()
-        process = subprocess.Popen(command, cwd=_ROOT, env=environment, stdout=output, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(command, cwd=_ROOT, env=environment, stdout=output, stderr=told)
         # This child's own use: the figures of all children together keep the largest that ever ran.
         _, status, used = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - started
@@ -60,9 +69,11 @@ def measure(path: Path) -> dict[str, float]:
             raise subprocess.CalledProcessError(process.returncode, command)
         output.seek(0)
         said = output.read().decode("utf-8")
+        told.seek(0)
+        peaks = [line.split()[1] for line in told.read().decode("utf-8").splitlines() if line.startswith("VmHWM:")]
     cpu = used.ru_utime + used.ru_stime
-    # Kilobytes on Linux, bytes on macOS.
-    peak = used.ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
+    # Linux counts what the parent held when it forked into the maximum of a child; what a child reads is its own.
+    peak = float(peaks[0]) / 1e3 if peaks else used.ru_maxrss / 1e6
     sized = json.loads(said)["sizing"]["models"]
     return {"seconds": seconds, "cpu_seconds": cpu, "peak_mb": peak, "models": len(sized)}
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,22 +14,26 @@ from llmos.synth import Program
 from tests.aws.stacks import RELEASE, STACKS, program, raw
 
 
-@pytest.fixture(scope="session", autouse=True)
-def locks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Locks of a first release; nothing else of this machine reaches the program."""
+@pytest.fixture(scope="session")
+def first_releases(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder with the locks of a first release."""
     folder = tmp_path_factory.mktemp("locks")
     for name in ("aws-staging", "aws-prod"):
         (folder / f"{name}.json").write_text(json.dumps({"release": RELEASE}), encoding="utf-8")
-    with pytest.MonkeyPatch.context() as patch:
-        for name in [key for key in os.environ if key.startswith("LLMOS_")]:
-            patch.delenv(name)
-        patch.setenv("LLMOS_LOCKS", str(folder))
-        yield
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def locks(first_releases: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Locks of a first release; nothing else of this machine reaches the program."""
+    for name in [key for key in os.environ if key.startswith("LLMOS_") and key != "LLMOS_CACHE_DIR"]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("LLMOS_LOCKS", str(first_releases))
 
 
 @pytest.fixture(scope="session")
-def programs(locks: None) -> Callable[[str], Program]:
-    """The program of a stack, run once."""
+def programs() -> Callable[[str], Program]:
+    """The program of a stack, run once, by the first test that asks for it."""
     made: dict[str, Program] = {}
 
     def of(name: str) -> Program:
