@@ -1,34 +1,20 @@
-"""The application of the content-creation example: articles section by section, keys, limits, failures, its end."""
+"""The application of the content-creation example: articles section by section, keys, limits, failures."""
 
 from __future__ import annotations
 
-import http.client
 import json
-import os
-import signal
-import subprocess
-import sys
 import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
 import pytest
+from studio.article import Brief, outline, write
+from studio.model import ModelError, ModelServer, Placeholder
+from studio.service import Service
 
-from tests.support import ROOT
-
-SOURCE = ROOT / "examples" / "content-creation" / "app" / "src"
-sys.path.insert(0, str(SOURCE))
-
-from studio.article import Brief, outline, write  # noqa: E402
-from studio.model import ModelError, ModelServer, Placeholder  # noqa: E402
-from studio.service import Service  # noqa: E402
-
-KEY = "sk-studio-test"
-ALWAYS = {"topic": "Tides", "sections": 2, "words": 50}
+from tests.examples.studio_support import ALWAYS, KEY, post, serve
 
 
 class Scripted:
@@ -48,17 +34,6 @@ class Scripted:
         yield from answer.split("|")
 
 
-def serve(server: Any) -> Iterator[str]:
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
 @pytest.fixture
 def studio() -> Iterator[Callable[..., str]]:
     running: list[Iterator[str]] = []
@@ -70,14 +45,6 @@ def studio() -> Iterator[Callable[..., str]]:
     yield start
     for server in running:
         next(server, None)
-
-
-def post(url: str, body: Any = ALWAYS, *, key: str = KEY, path: str = "/v1/articles") -> str:
-    data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    request = urllib.request.Request(url + path, data=data, headers={"Authorization": f"Bearer {key}"})
-    with urllib.request.urlopen(request, timeout=20) as answer:
-        assert answer.headers["Content-Type"] == "text/markdown; charset=utf-8"
-        return answer.read().decode("utf-8")
 
 
 def refused(url: str, *arguments: Any, **more: Any) -> tuple[int, str]:
@@ -178,102 +145,6 @@ def test_probes_and_unknown_paths(studio: Callable[..., str]) -> None:
     assert refused(url, path="/v1/chat/completions")[0] == 404
 
 
-class OpenAi(BaseHTTPRequestHandler):
-    """A model server as far as the studio uses it; the model's name says how its stream ends."""
-
-    def do_GET(self) -> None:
-        self._send(json.dumps({"data": [{"id": "writer"}]}).encode())
-
-    def do_POST(self) -> None:
-        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        assert asked["stream"] and self.path == "/v1/chat/completions"
-        if asked["model"] == "broken":
-            self.send_error(500)
-            return
-        events = [{"choices": [{"delta": {"role": "assistant"}}]}, {"choices": [{"delta": {"content": "grüß"}}]}]
-        lines = [f"data: {json.dumps(event)}\n\n" for event in events]
-        if asked["model"] == "erring":
-            lines.append('data: {"error": {"message": "secret prompt"}}\n\n')
-        if asked["model"] != "short":
-            lines.append("data: [DONE]\n\n")
-        self._send("".join(lines).encode())
-
-    def _send(self, data: bytes) -> None:
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, *_: Any) -> None:
-        pass
-
-
-@pytest.fixture
-def backend() -> Iterator[str]:
-    yield from serve(ThreadingHTTPServer(("127.0.0.1", 0), OpenAi))
-
-
-@pytest.mark.parametrize("path", ["", "/", "/v1"])
-def test_the_model_server_is_asked_by_its_openai_api(backend: str, path: str) -> None:
-    server = ModelServer(backend + path, "writer")
-    assert server.ready() and not ModelServer(backend, "another").ready()
-    assert list(server.stream([{"role": "user", "content": "x"}], max_tokens=5)) == ["grüß"]
-
-
-@pytest.mark.parametrize(("name", "words"), [("broken", "500"), ("erring", "error in its stream"), ("short", "early")])
-def test_failures_of_the_model_server_are_told_apart(backend: str, name: str, words: str) -> None:
-    with pytest.raises(ModelError, match=words) as caught:
-        list(ModelServer(backend, name).stream([], max_tokens=5))
-    assert "secret prompt" not in str(caught.value)
-    with pytest.raises(ModelError, match="broke off"):
-        list(ModelServer("http://127.0.0.1:9", name).stream([], max_tokens=5))
-
-
 def test_sections_are_written_in_order_without_a_server() -> None:
     brief = Brief(topic="x", sections=2)
     assert "".join(write(brief, ["a", "b"], Placeholder())).count("Placeholder text") == 2
-
-
-def run_studio(port: int, **env: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "studio"], stderr=subprocess.PIPE, text=True, encoding="utf-8",
-        env={**os.environ, "PYTHONPATH": str(SOURCE), "PORT": str(port), **env},
-    )  # fmt: skip
-
-
-def free_port() -> int:
-    with ThreadingHTTPServer(("127.0.0.1", 0), OpenAi) as server:
-        return server.server_port
-
-
-def test_it_does_not_start_open_to_everybody() -> None:
-    process = run_studio(free_port(), API_KEYS="", ALLOW_ANONYMOUS="")
-    _, said = process.communicate(timeout=20)
-    assert process.returncode == 1 and "API_KEYS is empty" in said
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="SIGTERM ends a process there at once")
-def test_it_ends_when_it_is_told_to() -> None:
-    port = free_port()
-    process = run_studio(port, API_KEYS=KEY, DRAIN_SECONDS="10")
-    try:
-        assert process.stderr is not None
-        assert "started" in process.stderr.readline()
-        assert "Placeholder text" in post(f"http://127.0.0.1:{port}")
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=30) == 0
-        assert "stopped" in process.stderr.read()
-        with pytest.raises((urllib.error.URLError, http.client.HTTPException)):
-            post(f"http://127.0.0.1:{port}")
-    finally:
-        process.kill()
-        process.wait()
-        process.stderr.close()
-
-
-def test_the_image_copies_only_the_source() -> None:
-    from llmos.images.context import context_files
-
-    folder = Path(SOURCE).parent
-    files = context_files(folder, dockerfile=folder / "Dockerfile")
-    assert files and all(name.startswith("src/studio/") and name.endswith(".py") for name in files)
