@@ -17,7 +17,7 @@ from llmos.console import note
 # script cannot stand in for a program there.
 NOT_ON_WINDOWS = (
     "app/*", "e2e/*", "examples/*", "llmos/cluster/*", "llmos/images/*", "llmos/release/*",
-    "llmos/engines/test_pulumi*", "llmos/test_packages.py", "test_workflow_steps.py",
+    "llmos/engines/test_pulumi*", "llmos/test_packages.py", "workflows/*",
 )  # fmt: skip
 collect_ignore_glob = list(NOT_ON_WINDOWS) if sys.platform == "win32" else []
 

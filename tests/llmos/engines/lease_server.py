@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import threading
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from llmos.engines.holder import Holder, this_process
+from llmos.engines.lock import Held, Timing, hold
 from llmos.kube import Kube, KubeObject
 from planner.faults import EnvironmentFault, Fault
+
+FAST = Timing(duration_seconds=0.4, renew_seconds=0.1)
+PATIENCE_SECONDS = 20
+NAME = "llmagentos-dev"
 
 
 @dataclass
@@ -67,3 +75,23 @@ class LeaseKube(Kube):
         with self.server.mutex:
             code, out, err = self.server.ask(arguments[0], arguments[1:], stdin)
         return subprocess.CompletedProcess(arguments, code, out, err)
+
+
+@contextmanager
+def holding(kube: Kube, *, timing: Timing | None = None, said: list[str] | None = None) -> Iterator[Held]:
+    with hold(
+        kube, stack="dev", namespace="assistant", command="up --stack dev",
+        progress=(said if said is not None else []).append, timing=timing or Timing(),
+    ) as held:
+        yield held
+
+
+def foreign(**changes: object) -> Holder:
+    """A holder on another machine that renewed its lock just now."""
+    me = this_process(command="up --stack dev", duration_seconds=60)
+    return dataclasses.replace(me, user="anna", host="laptop", pid=1234, machine="elsewhere", **changes)
+
+
+def put(server: LeaseServer, holder: Holder) -> None:
+    metadata = {"name": NAME, "namespace": "assistant", "annotations": holder.annotations()}
+    server.store({"metadata": metadata, "spec": holder.spec()}, uid="u")

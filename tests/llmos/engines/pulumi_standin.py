@@ -1,6 +1,7 @@
 """A stand-in for the `pulumi` executable: records what it is called with and plays back a real engine's events.
 
-`install` writes the executable and its script (what each command prints, its events and exit code) into a folder.
+`install` writes the executable and its script (what each command prints, its events and exit code) into a folder;
+`recorded` gives events of a real engine, and `kubectl` writes a stand-in for that.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from pathlib import Path
 
 import pytest
 
-__all__ = ["Reply", "Standin", "install", "needs_scripts"]
+__all__ = ["Reply", "Standin", "install", "kubectl", "needs_scripts", "recorded"]
 
+RECORDED = Path(__file__).parent / "recorded"
 needs_scripts = pytest.mark.skipif(os.name != "posix", reason="Windows does not start a script by its first line")
 
 _PROGRAM = '''\
@@ -96,3 +98,15 @@ def install(folder: Path, *, version: str = "v3.272.0") -> Standin:
                 "message": "", "environment": {}, "config": {}, "result": "succeeded", "version": 1}]  # fmt: skip
     standin.answer("stack history", Reply(stdout=json.dumps(history)))
     return standin
+
+
+def recorded(name: str) -> list[dict[str, object]]:
+    """Events of the dev stack as the CLI sent them, machine-specific paths and debug lines left out."""
+    return [json.loads(line) for line in (RECORDED / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+def kubectl(folder: Path, *, owner: str, uid: str = "1") -> None:
+    """A kubectl that knows one namespace, whose label names its owner."""
+    answer = json.dumps({"kind": "Namespace", "metadata": {"uid": uid, "labels": {"llmagentos.dev/engine": owner}}})
+    (folder / "kubectl").write_text(f"#!{sys.executable}\nprint({answer!r})\n", encoding="utf-8")
+    (folder / "kubectl").chmod(0o755)

@@ -1,9 +1,11 @@
-"""A stand-in for the `docker` program that records how it was called, and a registry that holds what it is told."""
+"""A stand-in for the `docker` program that records how it was called, addresses of builders, and a registry."""
 
 from __future__ import annotations
 
 import http.server
 import json
+import os
+import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -11,6 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from llmos.images import buildx, host
+from llmos.images.engine import Engine
+from llmos.images.recipe import Recipe
 from llmos.images.registry_client import Registry
 
 _PROGRAM = """#!{python}
@@ -101,3 +106,41 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LLMOS_CACHE_DIR", str(tmp_path / "cache"))
     for name in ("DOCKER_HOST", "DOCKER_CONTEXT"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def listening() -> Iterator[str]:
+    """An address at which something accepts connections."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"tcp://127.0.0.1:{server.getsockname()[1]}"
+
+
+@pytest.fixture
+def closed() -> str:
+    """An address at which nothing listens any more."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return f"tcp://127.0.0.1:{server.getsockname()[1]}"
+
+
+@pytest.fixture
+def program(stand_in, monkeypatch):
+    """A `docker` with the plugin, first on PATH, with these answers."""
+    monkeypatch.setattr(host, "_pip_config_list", lambda: "")
+
+    def make(answers: dict[str, tuple[int, str, str]] | None = None):
+        found = {"buildx version": (0, "", ""), "--version": (0, "Docker version 28.2.2\n", ""), **(answers or {})}
+        made = stand_in("docker", found)
+        monkeypatch.setenv("PATH", os.pathsep.join([str(made.folder), os.environ["PATH"]]))
+        monkeypatch.setattr(buildx, "ensure_engine", lambda **_: engine_of(made))
+        return made
+
+    return make
+
+
+def engine_of(made, *, host: str | None = None, plugin: bool = True) -> Engine:
+    return Engine(client=made.program, buildx=plugin, host=host, version="28.2.2")
+
+
+def recipe_of(folder: Path, **more) -> Recipe:
+    values = {"build_args": {}, **more}
+    return Recipe(context=folder, dockerfile=folder / "Dockerfile", repository="reg.example/team/app", **values)
