@@ -24,6 +24,7 @@ class EndpointArgs:
         port: port of the Service.
         target_port: port that the application's pods listen on.
         auth: ``api-key`` or ``none``; stands as a label, for people. Policies look at what the pods are given.
+        create: false where a Service of that name exists already and stays as it is.
     """
 
     identity: Identity
@@ -32,6 +33,7 @@ class EndpointArgs:
     port: int
     target_port: int
     auth: str
+    create: bool = True
 
 
 class Endpoint(Component):
@@ -49,17 +51,21 @@ class Endpoint(Component):
         super().__init__(name, opts=opts)
         identity, application = args.identity, args.application
         policy = callers_policy(self, identity, application, port=args.target_port)
+        if args.create:
+            self._service(args, policy)
+        self.host = pulumi.Output.from_input(f"{application}.{identity.namespace}")
+        self.port = args.port
+        self.register_outputs({"host": self.host, "port": self.port})
+
+    def _service(self, args: EndpointArgs, policy: pulumi.Resource) -> None:
         KubernetesObject(
             "v1", "Service",
-            application,
-            metadata=entry_meta(identity, application, auth=args.auth),
+            args.application,
+            metadata=entry_meta(args.identity, args.application, auth=args.auth),
             spec={
                 "type": args.type,
-                "selector": identity.selector(application),
+                "selector": args.identity.selector(args.application),
                 "ports": [{"name": "http", "port": args.port, "targetPort": args.target_port, "protocol": "TCP"}],
             },
             opts=self.child(depends_on=[policy]),
         )
-        self.host = pulumi.Output.from_input(f"{application}.{identity.namespace}")
-        self.port = args.port
-        self.register_outputs({"host": self.host, "port": self.port})

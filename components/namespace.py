@@ -20,6 +20,8 @@ _POD_SECURITY = {
     for suffix, value in (("", "restricted"), ("-version", "latest"))
 }
 ENGINE_LABEL = "llmagentos.dev/engine"
+# What every pod of a stack carries, and no other.
+_OWN_LABELS = ("app.kubernetes.io/instance", "app.kubernetes.io/part-of")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +31,8 @@ class NamespaceArgs:
     Attributes:
         identity: stack and namespace.
         space: the plan's decisions. Where it says not to create the namespace, an existing one is left as it is and
-            only given quota, limits and policy.
+            only given quota, limits and policy, under names of the stack's own; without a fence only a policy that
+            concerns the stack's own pods.
     """
 
     identity: Identity
@@ -60,17 +63,30 @@ class Namespace(Component):
                 opts=self.child(protect=guarded, retain_on_delete=guarded),
             )
             fence = self.child(depends_on=[namespace])
+        self._deny(name, args, fence)
+        if space.fence:
+            self._limit(name, args, fence)
+        self.name = pulumi.Output.from_input(identity.namespace)
+        self.register_outputs({"name": self.name})
+
+    def _deny(self, name: str, args: NamespaceArgs, opts: pulumi.ResourceOptions) -> None:
+        """A policy that denies everything to all pods, or to the stack's own where somebody else owns the fence."""
+        identity = args.identity
+        own = {"matchLabels": {key: identity.labels(name, "namespace")[key] for key in _OWN_LABELS}}
         KubernetesObject(
             "networking.k8s.io/v1", "NetworkPolicy",
             f"{name}-default-deny",
-            metadata=meta(identity, "default-deny", "namespace"),
-            spec={"podSelector": {}, "policyTypes": ["Ingress", "Egress"]},
-            opts=fence,
+            metadata=meta(identity, _fence_name(args, "default-deny"), "namespace"),
+            spec={"podSelector": {} if args.space.fence else own, "policyTypes": ["Ingress", "Egress"]},
+            opts=opts,
         )
+
+    def _limit(self, name: str, args: NamespaceArgs, opts: pulumi.ResourceOptions) -> None:
+        identity, space = args.identity, args.space
         KubernetesObject(
             "v1", "ResourceQuota",
             f"{name}-quota",
-            metadata=meta(identity, "stack", "namespace"),
+            metadata=meta(identity, _fence_name(args, "stack"), "namespace"),
             spec={
                 "hard": {
                     "requests.cpu": f"{space.quota_cpu_cores:g}",
@@ -80,12 +96,12 @@ class Namespace(Component):
                     "pods": str(space.quota_pods),
                 }
             },
-            opts=fence,
+            opts=opts,
         )
         KubernetesObject(
             "v1", "LimitRange",
             f"{name}-limits",
-            metadata=meta(identity, "stack", "namespace"),
+            metadata=meta(identity, _fence_name(args, "stack"), "namespace"),
             spec={
                 "limits": [
                     {
@@ -96,7 +112,10 @@ class Namespace(Component):
                     }
                 ]
             },
-            opts=fence,
+            opts=opts,
         )
-        self.name = pulumi.Output.from_input(identity.namespace)
-        self.register_outputs({"name": self.name})
+
+
+def _fence_name(args: NamespaceArgs, name: str) -> str:
+    """In a namespace that others made, an object of a common name may be theirs, or another stack's."""
+    return name if args.space.create else f"llmagentos-{args.identity.stack}-{name}"

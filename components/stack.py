@@ -212,7 +212,7 @@ class LlmStack(Component):
             f"{plan.name}-endpoint",
             EndpointArgs(
                 identity=self._identity, application=plan.name, type=plan.endpoint_type, port=plan.endpoint_port,
-                target_port=plan.port, auth=plan.endpoint_auth,
+                target_port=plan.port, auth=plan.endpoint_auth, create=plan.endpoint_create,
             ),
             self.child(depends_on=[self._namespace, application]),
         )

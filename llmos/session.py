@@ -20,7 +20,7 @@ from planner.machine import local_cluster
 
 __all__ = [
     "Session",
-    "add_replace_argument",
+    "add_permission_arguments",
     "add_stack_arguments",
     "cluster_name",
     "confirm",
@@ -64,8 +64,12 @@ def add_stack_arguments(parser: argparse.ArgumentParser, *, engine: bool = True)
         )
 
 
-def add_replace_argument(parser: argparse.ArgumentParser) -> None:
-    """The option of the commands that change or preview a stack."""
+def add_permission_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of the commands that change or preview a stack which let it do what is refused otherwise."""
+    parser.add_argument(
+        "--adopt", action="append", default=[], metavar="KIND/NAME",
+        help="take over this object, which exists already; * and ? are wildcards; may be repeated",
+    )
     parser.add_argument(
         "--allow-replace", action="append", default=[], metavar="KIND/NAME", type=_replaceable,
         help="let this Deployment, PersistentVolumeClaim, Namespace or Repository be deleted and created again, or "
@@ -119,6 +123,7 @@ def open_session(
         kubectl=Path(kube.kubectl) if kube else None,
         offline=offline,
         allow_replace=(*stack.plan.allow_replace, *_allowed(args)),
+        adopt=(*stack.plan.adopt, *getattr(args, "adopt", ())),
         force_conflicts=getattr(args, "force_conflicts", False),
         # The program lifts the engine's own protection of what this run may replace.
         env={"LLMOS_ALLOW_REPLACE": " ".join(_allowed(args))} if _allowed(args) else {},

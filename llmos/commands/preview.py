@@ -13,12 +13,12 @@ from llmos.builds import synth_preview
 from llmos.commands._aws import actions_of
 from llmos.console import note
 from llmos.engines.base import EngineAction
-from llmos.engines.replaces import replace_findings
+from llmos.engines.gates import gate_findings
 from llmos.judging import judge
 from llmos.kube import identity
 from llmos.objects import kubernetes_objects, type_of
 from llmos.packs import Finding
-from llmos.session import Session, add_replace_argument, add_stack_arguments, open_session, with_image_env
+from llmos.session import Session, add_permission_arguments, add_stack_arguments, open_session, with_image_env
 from llmos.synth import Program
 from planner.faults import Fault, UserFault
 from planner.plan import Plan
@@ -30,7 +30,7 @@ _FINDING_FIELDS = ("rule", "level", "object", "path", "message", "fix")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_stack_arguments(parser)
-    add_replace_argument(parser)
+    add_permission_arguments(parser)
     parser.set_defaults(stack=None)
     parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
     parser.add_argument("--offline", action="store_true", help="ask no cluster and no registry; needs no credentials")
@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
     program, not_built = synth_preview(session.stack, offline=args.offline)
     findings = judge(program, environment=session.run.environment, preview=True)
     actions = _actions(session, program)
-    findings += replace_findings(actions, allowed=session.run.allow_replace)
+    findings += gate_findings(actions, session.run)
     if args.json:
         print(json.dumps(_document(session, actions, findings), indent=2))
     else:

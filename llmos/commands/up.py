@@ -14,7 +14,7 @@ from llmos.judging import judge, refuse_mandatory
 from llmos.release.running import built_references, note_source
 from llmos.session import (
     Session,
-    add_replace_argument,
+    add_permission_arguments,
     add_stack_arguments,
     cluster_name,
     confirm,
@@ -31,7 +31,7 @@ __all__ = ["add_arguments", "run"]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_stack_arguments(parser)
-    add_replace_argument(parser)
+    add_permission_arguments(parser)
     parser.add_argument(
         "--force-conflicts", action="store_true",
         help="take over fields that others set in the cluster, instead of naming their owner and stopping",

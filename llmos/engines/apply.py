@@ -14,10 +14,10 @@ from llmos.checks.admission import pods_of
 from llmos.engines.applyset import FIELD_MANAGER, ApplySet, delete_objects, raise_refusal
 from llmos.engines.base import ENGINE_LABEL, EngineResult, EngineRun
 from llmos.engines.counts import release
+from llmos.engines.gates import refuse
 from llmos.engines.kubectl import NAME, kube_of, namespace_of, preview, wanted_objects
 from llmos.engines.lock import hold
 from llmos.engines.planned import claims_of, delete_replaced
-from llmos.engines.replaces import refuse_replaces
 from llmos.engines.rollout import wait_available
 from llmos.engines.shapes import going
 from llmos.engines.teardown import await_deleted, settled_namespace
@@ -38,7 +38,7 @@ def up(run: EngineRun, program: Program, *, timeout_seconds: float) -> EngineRes
         timeout_seconds: longest wait for the Deployments.
 
     Raises:
-        As ``kubectl.preview``; ``UserFault`` for replaces that are not allowed; and ``EnvironmentFault`` when another
+        As ``kubectl.preview``; ``UserFault`` for what is not allowed by name; and ``EnvironmentFault`` when another
         run holds the stack or takes it away, and with the reason of every Deployment that does not come up.
     """
     started = time.monotonic()
@@ -54,7 +54,7 @@ def up(run: EngineRun, program: Program, *, timeout_seconds: float) -> EngineRes
         applyset = ApplySet(kube=held.kube, stack=run.stack, namespace=run.namespace)
         state = applyset.state()
         actions = actions or preview(run, program, state=state)
-        refuse_replaces(actions, allowed=run.allow_replace)
+        refuse(actions, run)
         if any(action.action != "same" for action in actions) or not state.is_settled(objects):
             # First, because afterwards the parent exists and nothing would look for them any more.
             delete_objects(held.kube, state.strays(objects))

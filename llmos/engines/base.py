@@ -35,6 +35,7 @@ class EngineRun:
         command: what the user called, for others who find the stack held by it, e.g. ``up --stack dev``.
         env: variables the program is run with, on top of this process's own.
         force_conflicts: take over fields that other field managers own, instead of refusing.
+        adopt: existing objects that may be taken over, e.g. ``Service/chat`` or ``Service/*``.
         allow_replace: objects that may be deleted and created again, e.g. ``Deployment/chat``.
         progress: called with one line for each thing worth knowing while the engine works.
     """
@@ -50,6 +51,7 @@ class EngineRun:
     command: str = ""
     env: Mapping[str, str] = field(default_factory=dict)
     force_conflicts: bool = False
+    adopt: tuple[str, ...] = ()
     allow_replace: tuple[str, ...] = ()
     progress: Progress = note
 
@@ -76,6 +78,7 @@ class EngineAction:
         action: ``unknown`` when nothing could be asked, e.g. offline.
         replaces: fields that cannot be changed in place, on the ``delete`` and ``create`` of an object that is
             replaced; empty for all others.
+        adopts: whether the object exists already, and the stack would take it over.
         stand_in_digest: whether the object was validated with a digest that stands in for one not known yet.
     """
 
@@ -85,6 +88,7 @@ class EngineAction:
     name: str
     action: Action
     replaces: tuple[str, ...] = ()
+    adopts: bool = False
     stand_in_digest: bool = False
 
 

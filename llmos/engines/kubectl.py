@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from llmos.engines.adoption import may_adopt
 from llmos.engines.applyset import ApplySet, State
 from llmos.engines.asking import raise_refused
 from llmos.engines.base import ENGINE_LABEL, EngineAction, EngineRun
-from llmos.engines.planned import answers_of, replaced_in, row_of, rows, type_token
+from llmos.engines.planned import answers_of, is_foreign, replaced_in, row_of, rows, type_token
 from llmos.engines.shapes import comparable, going, keep_ignored, masked
 from llmos.kube import Kube, KubeObject, identity
 from llmos.objects import ignored_paths, kubernetes_objects, type_of
@@ -47,15 +48,19 @@ def preview(run: EngineRun, program: Program, *, state: State | None = None) -> 
     namespace = namespace_of(kube, run)
     live = kube.live(objects)
     wanted = wanted_objects(objects, live, program)
-    answers = answers_of(run, kube, wanted, program, namespace_exists=namespace is not None)
-    replaced = replaced_in(answers, live, wanted)
+    applyset = ApplySet(kube=kube, stack=run.stack, namespace=run.namespace)
+    foreign = {key for key, item in live.items() if is_foreign(item, applyset_id=applyset.id)}
+    # What is refused as a whole needs no opinion of the server's about its fields.
+    asked = [item for item in wanted if identity(item) not in foreign or may_adopt(item, allowed=run.adopt)]
+    answers = answers_of(run, kube, asked, program, namespace_exists=namespace is not None)
+    replaced = replaced_in(answers, live, asked)
     raise_refused({key: said for key, said in answers.refused.items() if key not in replaced})
     types = type_of(program)
     found = [
-        row for item in wanted
-        for row in rows(item, live.get(identity(item)), answers, replaced, types.get(identity(item), ""))
+        row for item in wanted for key in [identity(item)]
+        for row in rows(item, live.get(key), answers, replaced, types.get(key, ""), foreign=key in foreign)
     ]  # fmt: skip
-    state = state or ApplySet(kube=kube, stack=run.stack, namespace=run.namespace).state()
+    state = state or applyset.state()
     there = set(map(identity, wanted))
     gone = [member for member in state.members if identity(member) not in there and not going(member)]
     found += [row_of(member, "delete", type_token(member)) for member in gone]

@@ -6,16 +6,16 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from llmos.engines.applyset import FIELD_MANAGER
+from llmos.engines.applyset import FIELD_MANAGER, MEMBER_LABEL
 from llmos.engines.asking import Answers, Key, ask, immutable_fields
-from llmos.engines.base import Action, EngineAction, EngineRun
+from llmos.engines.base import ENGINE_LABEL, Action, EngineAction, EngineRun
 from llmos.engines.counts import Claim, claims, is_only_a_count
 from llmos.engines.shapes import comparable, going, has_unknown, in_namespace, stand_in
 from llmos.kube import Kube, KubeObject, identity
 from llmos.objects import ignored_paths
 from llmos.synth import Program
 
-__all__ = ["answers_of", "claims_of", "delete_replaced", "replaced_in", "row_of", "rows", "type_token"]
+__all__ = ["answers_of", "claims_of", "delete_replaced", "is_foreign", "replaced_in", "row_of", "rows", "type_token"]
 
 
 def answers_of(
@@ -58,8 +58,16 @@ def replaced_in(
     return {key: fields for key, fields in found.items() if fields}
 
 
+def is_foreign(live: KubeObject, *, applyset_id: str) -> bool:
+    """Whether an object was made by somebody else: it is no member of the stack's set, nor its namespace."""
+    labels = live["metadata"].get("labels", {})
+    mark = labels.get(ENGINE_LABEL) if live["kind"] == "Namespace" else labels.get(MEMBER_LABEL) == applyset_id
+    return not mark
+
+
 def rows(
-    item: KubeObject, live: KubeObject | None, answers: Answers, replaced: Mapping[Key, tuple[str, ...]], token: str
+    item: KubeObject, live: KubeObject | None, answers: Answers, replaced: Mapping[Key, tuple[str, ...]], token: str,
+    *, foreign: bool,
 ) -> list[EngineAction]:
     """What happens to a wanted object: one action, or two for one that is replaced."""
     key, unknown = identity(item), has_unknown(item)
@@ -68,8 +76,8 @@ def rows(
         return [row, dataclasses.replace(row, action="create")]
     if live is None or going(live):
         return [row_of(item, "create", token, stand_in_digest=unknown)]
-    changed = unknown or comparable(answers.stored[key]) != comparable(live)
-    return [row_of(item, "update" if changed else "same", token, stand_in_digest=unknown)]
+    changed = foreign or unknown or comparable(answers.stored[key]) != comparable(live)
+    return [row_of(item, "update" if changed else "same", token, adopts=foreign, stand_in_digest=unknown)]
 
 
 def delete_replaced(kube: Kube, row: EngineAction) -> None:

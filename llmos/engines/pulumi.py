@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from llmos.engines import pulumi_workspace
+from llmos.engines import gates, pulumi_workspace
 from llmos.engines.base import EngineAction, EngineResult, EngineRun
 from llmos.engines.counts import release
 from llmos.engines.kubectl import kube_of
@@ -23,7 +23,6 @@ from llmos.engines.pulumi_recovery import adopt_pending
 from llmos.engines.pulumi_session import PulumiSession, guarded, open_stack, read_state, write_state
 from llmos.engines.pulumi_validate import claims_on_counts, validated
 from llmos.engines.pulumi_workspace import PATCH_FORCE
-from llmos.engines.replaces import refuse_replaces
 from llmos.synth import Program
 from planner.faults import Fault, UserFault
 
@@ -193,12 +192,12 @@ def _preview(
     finally:
         if not run.force_conflicts:
             env.pop(PATCH_FORCE, None)
+    if refuse and (broken := violations(log.violations)):
+        raise UserFault(broken)
+    actions = validated(run, program, log.actions()) if program else log.actions()
     if refuse:
-        broken = violations(log.violations)
-        if broken:
-            raise UserFault(broken)
-        refuse_replaces(log.actions(), allowed=run.allow_replace)
-    return validated(run, program, log.actions()) if program else log.actions()
+        gates.refuse(actions, run)
+    return actions
 
 
 def _adopt_pending(session: PulumiSession) -> None:

@@ -39,7 +39,7 @@ _KNOWN = (
     ),
     _Known(
         pattern=r"already exists",
-        fix="adopt it (`namespace.create: false`, or `pulumi import`), delete it, or choose another name",
+        fix="leave it alone (`create: false`), take it over by name (`--adopt KIND/NAME`), or choose another name",
         user=True,
     ),
     _Known(

@@ -10,6 +10,7 @@ import dataclasses
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 
+from llmos.engines.adoption import may_adopt
 from llmos.engines.asking import Answers, Key, ask, immutable_fields, raise_refused
 from llmos.engines.base import EngineAction, EngineRun
 from llmos.engines.conflicts import conflicts
@@ -26,7 +27,7 @@ __all__ = ["claims_on_counts", "validated"]
 
 
 def validated(run: EngineRun, program: Program, actions: Sequence[EngineAction]) -> tuple[EngineAction, ...]:
-    """The actions, each with whether a stand-in digest had to be used to ask about it.
+    """The actions, each with whether its object exists already, and whether a stand-in digest was used to ask about it.
 
     Only what would be created or updated is asked about: an object that the engine leaves alone may differ from the
     program as somebody wishes. Without kubectl nothing can be asked, and the actions come back as they are.
@@ -41,6 +42,9 @@ def validated(run: EngineRun, program: Program, actions: Sequence[EngineAction])
     replaced = {_key(row) for row in actions if row.replaces}
     objects = [item for item in kubernetes_objects(program, engine="pulumi") if identity(item) in touched - replaced]
     live, managers = live_and_managers(kube, objects)
+    taken = {_key(row) for row in actions if row.action == "create" and _key(row) in live}
+    # What is refused as a whole needs no opinion of the server's about its fields.
+    objects = [item for item in objects if identity(item) not in taken or may_adopt(item, allowed=run.adopt)]
     wanted = _wanted(objects, live, program)
     answers = _ask(run, kube, wanted, managers)
     counts = {key for key, said in answers.refused.items() if is_only_a_count(said)}
@@ -51,7 +55,9 @@ def validated(run: EngineRun, program: Program, actions: Sequence[EngineAction])
         and not (key in live and immutable_fields(said, live=live[key], wanted=wanted[key]))
     })  # fmt: skip
     guessed = {identity(item) for item in objects if has_unknown(item)}
-    return tuple(dataclasses.replace(row, stand_in_digest=_key(row) in guessed) for row in actions)
+    return tuple(
+        dataclasses.replace(row, stand_in_digest=_key(row) in guessed, adopts=_key(row) in taken) for row in actions
+    )
 
 
 def claims_on_counts(run: EngineRun, program: Program) -> tuple[Claim, ...]:

@@ -22,10 +22,12 @@ from llmos.files import write_whole
 from llmos.paths import PROJECT_ROOT, cache_dir
 from planner.faults import Fault, UserFault
 
-__all__ = ["PATCH_FORCE", "PulumiWorkspace", "forget", "prepare"]
+__all__ = ["PATCH_FORCE", "UPSERT", "PulumiWorkspace", "forget", "prepare"]
 
 PATCH_FORCE = "PULUMI_K8S_ENABLE_PATCH_FORCE"
 """Has the Kubernetes provider take over fields of other field managers; in a preview, pass over them."""
+UPSERT = "PULUMI_K8S_UPSERT_EXISTING_OBJECTS"
+"""Has the provider take over objects that exist where it would create them; which ones is decided before."""
 
 _CLOUD = ("https://", "http://")
 
@@ -87,6 +89,8 @@ def prepare(run: EngineRun) -> PulumiWorkspace:
     env = {"PULUMI_SKIP_UPDATE_CHECK": "true", "PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER": "true"}
     if run.force_conflicts:
         env[PATCH_FORCE] = "true"
+    if run.adopt:
+        env[UPSERT] = "true"
     if run.kubeconfig:
         env["KUBECONFIG"] = str(run.kubeconfig)
     local_state = "" if backend else _local_state(home)

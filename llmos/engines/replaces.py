@@ -11,9 +11,8 @@ from collections.abc import Collection, Iterable
 
 from llmos.checks.findings import Finding
 from llmos.engines.base import EngineAction
-from planner.faults import Fault, UserFault
 
-__all__ = ["GUARDED", "RULE", "refuse_replaces", "replace_findings"]
+__all__ = ["GUARDED", "RULE", "replace_findings"]
 
 RULE = "no-replace"
 GUARDED = {
@@ -28,6 +27,8 @@ GUARDED = {
 def replace_findings(actions: Iterable[EngineAction], *, allowed: Collection[str]) -> tuple[Finding, ...]:
     """One mandatory finding for each guarded object that would be replaced and is not allowed by name.
 
+    A namespace is not deleted either while its stack lives: `create: false`, said later, hands it over to nobody.
+
     Args:
         actions: what an engine would do; a replaced object has a ``delete`` action that says which fields force it.
         allowed: names such as ``Deployment/chat``.
@@ -35,35 +36,23 @@ def replace_findings(actions: Iterable[EngineAction], *, allowed: Collection[str
     return tuple(
         _finding(action)
         for action in actions
-        if action.action == "delete" and action.replaces and action.kind in GUARDED
+        if action.action == "delete" and action.kind in GUARDED and (action.replaces or action.kind == "Namespace")
         and f"{action.kind}/{action.name}" not in allowed
     )  # fmt: skip
 
 
-def refuse_replaces(actions: Iterable[EngineAction], *, allowed: Collection[str]) -> None:
-    """Raise for replaces that are not allowed.
-
-    Raises:
-        UserFault: one fault for each.
-    """
-    rows = replace_findings(actions, allowed=allowed)
-    if rows:
-        raise UserFault(
-            Fault(what=f"policy {row.rule}: {row.message}", where=f"{row.object}: {row.path}", fix=row.fix)
-            for row in rows
-        )
-
-
 def _finding(action: EngineAction) -> Finding:
-    fields = ", ".join(action.replaces)
+    fields = ", ".join(action.replaces) or "namespace.create"
     name = f"{action.kind}/{action.name}"
     return Finding(
         rule=RULE,
         level="mandatory",
         object="/".join(filter(None, (action.kind, action.namespace, action.name))),
-        path=action.replaces[0],
-        message=f"{fields} cannot be changed in place, so the object would be deleted and created again: "
-        f"{GUARDED[action.kind]}",
+        path=action.replaces[0] if action.replaces else "",
+        message=(
+            f"{fields} cannot be changed in place, so the object would be deleted and created again: "
+            if action.replaces else "the stack no longer has it, so it would be deleted: "
+        ) + GUARDED[action.kind],
         fix=f"keep {fields} as it is, or allow it by name: `--allow-replace {name}`, or `allow_replace: [{name}]` in "
         "the stack file",
         why="A replace of a workload, a volume or a namespace is an outage or a loss.",

@@ -80,6 +80,7 @@ def _plan(name: str, application: Application, *, image: ImagePlan, model: Model
         endpoint_port=application.endpoint.port,
         endpoint_type=application.endpoint.type,
         endpoint_auth=application.endpoint.auth,
+        endpoint_create=application.endpoint.create,
         stream_seconds=stream_seconds(model),
         rollout_timeout_seconds=rollout_seconds(
             replicas=replicas if fixed else replicas.max, start_seconds=APPLICATION_START_SECONDS,

@@ -109,6 +109,7 @@ def plan_namespace(
     return NamespacePlan(
         name=settings.namespace.name or f"llmagentos-{stack}",
         create=settings.namespace.create,
+        fence=settings.namespace.fence,
         quota_cpu_cores=math.ceil(sum(count * cpu for count, cpu, _, _ in pods)) + 1,
         quota_memory_gib=math.ceil(sum(count * memory for count, _, memory, _ in pods)) + 1,
         quota_gpus=sum(count * gpus for count, _, _, gpus in pods),

@@ -94,6 +94,7 @@ def make_plan(
         stack_file=where,
         released=from_lock,
         allow_replace=settings.allow_replace,
+        adopt=settings.adopt,
         source_commit=lock.release.source_commit if from_lock else "",
         signatures=_signatures(lock.release) if from_lock else (),
     )

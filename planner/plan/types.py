@@ -39,6 +39,7 @@ class NamespacePlan:
 
     name: str
     create: bool
+    fence: bool
     quota_cpu_cores: float
     quota_memory_gib: float
     quota_gpus: int
@@ -95,6 +96,7 @@ class ApplicationPlan:
     endpoint_port: int
     endpoint_type: str
     endpoint_auth: str
+    endpoint_create: bool
     stream_seconds: int
     rollout_timeout_seconds: int
     pod_overrides: dict[str, Any]
@@ -166,7 +168,8 @@ class Plan:
     a price is unknown. Capacity that exists already (CPU nodes, ``gpu_pool.kind: existing``) is not priced.
     ``released`` says that images come from the lock; ``source_commit`` and ``signatures`` (pairs of payload and
     signature) are those of the promoted release.
-    ``allow_replace`` names objects that may be deleted and created again, e.g. ``Deployment/chat``.
+    ``allow_replace`` names objects that may be deleted and created again, e.g. ``Deployment/chat``, and ``adopt``
+    existing ones that may be taken over.
     ``services``, ``aws`` and ``cluster`` are of target aws; a stack with ``cluster`` has no applications.
     """
 
@@ -193,6 +196,7 @@ class Plan:
     source_commit: str = ""
     signatures: tuple[tuple[str, str], ...] = ()
     allow_replace: tuple[str, ...] = ()
+    adopt: tuple[str, ...] = ()
     services: tuple[ServiceCost, ...] = ()
     aws: AwsPlan | None = None
     cluster: ClusterPlan | None = None

@@ -225,8 +225,20 @@ def _builds(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
         )
 
 
+def _endpoints(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
+    for name, application in _map(raw, "applications").items():
+        endpoint = application.get("endpoint") if isinstance(application, Mapping) else None
+        if raw.get("target") == "aws" and isinstance(endpoint, Mapping) and endpoint.get("create") is False:
+            yield Fault(
+                what="target aws makes the load balancer of an endpoint with its Service, and cannot use another's",
+                where=f"{where}: applications.{name}.endpoint.create",
+                nearest="a Service that exists: target: kubernetes with the cluster's context",
+                fix="remove create: false",
+            )
+
+
 _Check = Callable[[Mapping[str, Any], str], Iterator[Fault]]
 _CHECKS: tuple[_Check, ...] = (
     _target, _applications, _models, _gpu_pool, _shared, _handed_on, _auto, _keda, _histories, _names, _registry,
-    _builds, aws_faults,
+    _builds, _endpoints, aws_faults,
 )  # fmt: skip

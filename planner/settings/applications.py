@@ -94,6 +94,8 @@ class Endpoint(Settings):
     """Kind of Service; ClusterIP is reachable from inside the cluster only."""
     auth: Literal["api-key", "none"] = "api-key"
     """Who may call: holders of an API key, or anyone (policies refuse that for public endpoints outside dev)."""
+    create: bool = True
+    """false: a Service with the application's name exists already, selects its pods, and stays when the stack goes."""
 
 
 class Application(Settings):

@@ -6,7 +6,7 @@ import re
 from datetime import date
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from planner.settings._base import Name, Settings, service_namespace
 from planner.settings.applications import Application
@@ -41,7 +41,14 @@ def _replaceable(name: str) -> str:
     return name
 
 
+def _adoptable(name: str) -> str:
+    if not re.fullmatch(r"([A-Z][A-Za-z0-9]*|\*)/[-.a-z0-9*?]+", name):
+        raise ValueError("must be KIND/NAME, e.g. Service/chat or Service/*")
+    return name
+
+
 ReplaceableName = Annotated[str, AfterValidator(_replaceable)]
+AdoptableName = Annotated[str, AfterValidator(_adoptable)]
 
 
 class NamespaceSettings(Settings):
@@ -51,6 +58,15 @@ class NamespaceSettings(Settings):
     """Name; ``llmagentos-<stack>`` by default, so that two stacks of one cluster never meet."""
     create: bool = True
     """false: the namespace exists already and stays when the stack goes."""
+    fence: bool = True
+    """false: whoever owns the namespace brings quota, default limits and a policy that denies by default, and the stack
+    denies for its own pods only. With true the quota and the policy hold for everybody's pods in there."""
+
+    @model_validator(mode="after")
+    def _fence_fits(self) -> NamespaceSettings:
+        if self.create and not self.fence:
+            raise ValueError("a namespace that the stack creates is fenced; fence: false goes with create: false")
+        return self
 
 
 class Budget(Settings):
@@ -155,6 +171,9 @@ class StackSettings(Settings):
     allow_replace: Annotated[tuple[ReplaceableName, ...], Field(strict=False)] = ()
     """Objects that a change may delete and create again, e.g. Deployment/chat; every other Deployment,
     PersistentVolumeClaim, Namespace and Repository is refused a replace. Remove the name after the change."""
+    adopt: Annotated[tuple[AdoptableName, ...], Field(strict=False)] = ()
+    """Objects that exist already and that the stack takes over, e.g. Service/chat or Service/*; `up` then changes them,
+    and `destroy` deletes them. What exists and is not named is refused."""
     aws: AwsSettings | None = None
     """Where on AWS; required for target aws."""
     cluster: Cluster | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from ._model import KubeObject, Pod, Stack
 from ._node import UNKNOWN
@@ -50,12 +51,20 @@ def _default_deny(namespace: _Namespace, context: Context) -> Iterable[Violation
     denied: set[str] = set()
     for policy in context.stack.of_kind("NetworkPolicy"):
         spec = policy.root.get("spec")
-        if policy.namespace == namespace.name and spec.get("podSelector").value in ({}, None):
+        if policy.namespace == namespace.name and _covers(spec.get("podSelector").value, namespace):
             types = {node.text for node in spec.get("policyTypes").elements()} or {"Ingress"}
             denied |= {kind for kind in types if kind and not list(spec.get(kind.lower()).elements())}
     for kind in ("Ingress", "Egress"):
         if kind not in denied:
             yield Violation(path="", message=f"no NetworkPolicy denies all {kind.lower()} by default")
+
+
+def _covers(selector: Any, namespace: _Namespace) -> bool:
+    """Whether a policy concerns every pod of the stack: all of the namespace, or, where others own the namespace and
+    its fence, all that the stack has in it."""
+    if selector in ({}, None):
+        return True
+    return all(selects(selector, pod.labels) for found in namespace.workloads for pod in found.pods)
 
 
 def _isolated(pod: Pod, context: Context) -> Iterable[Violation]:
@@ -85,7 +94,7 @@ RULES = (
     ),
     Rule(
         id="network-default-deny",
-        title="Every namespace with pods denies all traffic by default.",
+        title="Every namespace with pods denies all traffic by default, at least to all pods of the stack.",
         why="Without it a pod that is taken over reaches every other one, and the internet.",
         fix="add a NetworkPolicy with podSelector: {} and policyTypes: [Ingress, Egress]",
         sources=(f"{_POLICIES}#default-deny-all-ingress-and-all-egress-traffic",),

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from planner.faults import UserFault
+from planner.settings import parse
 from tests.support import by_name, synthesised
 
 
@@ -29,7 +31,34 @@ def test_an_existing_namespace_is_fenced_but_not_made(dev: dict[str, Any]) -> No
     dev["namespace"]["create"] = False
     made = by_name(dev)
     assert ("Namespace", "assistant") not in made
-    assert ("NetworkPolicy", "default-deny") in made
+    assert made["NetworkPolicy", "llmagentos-dev-default-deny"]["spec"]["podSelector"] == {}
+    assert {("ResourceQuota", "llmagentos-dev-stack"), ("LimitRange", "llmagentos-dev-stack")} <= made.keys()
+    assert not {name for _, name in made} & {"default-deny", "stack"}, "names that its owner may have taken"
+
+
+def test_an_existing_namespace_with_a_fence_of_its_own_gets_none(dev: dict[str, Any]) -> None:
+    dev["namespace"] |= {"create": False, "fence": False}
+    made = by_name(dev)
+    assert not [kind for kind, _ in made if kind in ("ResourceQuota", "LimitRange", "Namespace")]
+    deny = made["NetworkPolicy", "llmagentos-dev-default-deny"]["spec"]
+    assert deny["policyTypes"] == ["Ingress", "Egress"] and "ingress" not in deny and "egress" not in deny
+    own = deny["podSelector"]["matchLabels"]
+    pods = [item["spec"]["template"] for (kind, _), item in made.items() if kind == "Deployment"]
+    assert len(pods) == 3
+    assert all(own.items() <= pod["metadata"]["labels"].items() for pod in pods), "all of the stack's, and no other's"
+
+
+def test_a_namespace_of_the_stack_is_fenced(dev: dict[str, Any]) -> None:
+    dev["namespace"]["fence"] = False
+    with pytest.raises(UserFault, match="fence: false goes with create: false"):
+        parse(dev, where="Pulumi.dev.yaml")
+
+
+def test_an_existing_service_is_left_alone(dev: dict[str, Any]) -> None:
+    dev["applications"]["assistant"]["endpoint"]["create"] = False
+    made = by_name(dev)
+    assert ("Service", "assistant") not in made
+    assert ("NetworkPolicy", "assistant-ingress") in made, "its callers are let in all the same"
 
 
 def test_only_the_flows_that_the_stack_needs_are_open(dev: dict[str, Any]) -> None:

@@ -116,7 +116,7 @@ def test_an_offline_preview_needs_no_cluster_and_writes_one_document(call: Call,
     document = json.loads(done.stdout)
     assert {"schema", "stack", "engine", "cluster", "objects", "policy", "usd_per_month"} <= document.keys()
     assert {item["action"] for item in document["objects"]} == {"unknown"}
-    fields = {"type", "kind", "namespace", "name", "action", "replaces", "stand_in_digest"}
+    fields = {"type", "kind", "namespace", "name", "action", "replaces", "adopts", "stand_in_digest"}
     assert fields == document["objects"][0].keys()
     assert not any(row["level"] == "mandatory" for row in document["policy"])
     assert document["usd_per_month"] == pytest.approx(587.5)

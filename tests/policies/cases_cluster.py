@@ -56,6 +56,12 @@ FAIL = [
     ("network-default-deny", [("NetworkPolicy/default-deny", "", DELETE)], "", {}),
     ("network-default-deny", [("NetworkPolicy/default-deny", "spec.policyTypes", ["Ingress"])], "", {}),
     ("network-default-deny", [("NetworkPolicy/default-deny", "spec.ingress", [{}])], "", {}),
+    (
+        "network-default-deny",
+        [("NetworkPolicy/default-deny", "spec.podSelector", {"matchLabels": {"app.kubernetes.io/name": "app"}})],
+        "",
+        {},
+    ),
     ("network-isolation", [("NetworkPolicy/default-deny", "", DELETE)], "", {}),
     ("disruption-budget", [("PodDisruptionBudget/app", "", DELETE)], "", {}),
     ("disruption-budget", [("PodDisruptionBudget/app", "metadata.namespace", "other")], "", {}),
@@ -148,7 +154,10 @@ FAIL = [
     ("bucket-tls", [("weights-tls", "", DELETE)], "", {}),
 ]
 
+_NAMES = {"matchExpressions": [{"key": "app.kubernetes.io/name", "operator": "In", "values": ["app", "chat"]}]}
+
 PASS = [
+    ("network-default-deny", [("NetworkPolicy/default-deny", "spec.podSelector", _NAMES)], {}),
     ("service-account-token", [(CHAT, f"{POD}.automountServiceAccountToken", DELETE)], {}),
     ("disruption-budget", [(CHAT, "spec.replicas", 1), ("PodDisruptionBudget/chat", "", DELETE)], {}),
     ("replica-minimum", [(APP, "spec.replicas", 1)], {}),

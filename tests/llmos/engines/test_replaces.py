@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from llmos.cli import run
-from llmos.engines.base import EngineAction
-from llmos.engines.replaces import GUARDED, refuse_replaces, replace_findings
+from llmos.engines.base import EngineAction, EngineRun
+from llmos.engines.gates import refuse
+from llmos.engines.replaces import GUARDED, replace_findings
 from planner.faults import UserFault
 from planner.settings import parse
 from tests.support import stack_file, synthesised
@@ -21,13 +23,18 @@ OLD = EngineAction(
 NEW = dataclasses.replace(OLD, action="create")
 
 
+def run_of(**more: Any) -> EngineRun:
+    return EngineRun(stack="dev", stack_file=Path("Pulumi.dev.yaml"), environment="dev", namespace="n", **more)
+
+
 def test_a_replace_is_one_mandatory_finding_in_the_form_of_a_policys() -> None:
     (row,) = replace_findings([OLD, NEW], allowed=())
     assert (row.rule, row.level, row.object) == ("no-replace", "mandatory", "Deployment/assistant/chat")
     assert row.path == "spec.selector"
     assert "--allow-replace Deployment/chat" in row.fix and "allow_replace: [Deployment/chat]" in row.fix
     with pytest.raises(UserFault, match=r"policy no-replace: spec\.selector cannot be changed in place"):
-        refuse_replaces([OLD, NEW], allowed=["Deployment/other", "Namespace/chat"])
+        refuse([OLD, NEW], run_of(allow_replace=("Deployment/other", "Namespace/chat")))
+    refuse([OLD, NEW], run_of(allow_replace=("Deployment/chat",)))
 
 
 @pytest.mark.parametrize("kind", GUARDED)
