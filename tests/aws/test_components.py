@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from components.aws.aws_endpoint import _name_of
 from components.aws.ecr_registry import lifecycle
 from llmos.synth import Program
 from planner.machine import content_tags
@@ -198,3 +199,8 @@ def test_the_cluster_is_known_by_its_arn_and_not_by_its_kubeconfig(
 def test_credentials_of_another_account_are_refused(name: str, programs: Callable[[str], Program]) -> None:
     provider = next(r for r in programs(name).resources if r.type == "pulumi:providers:aws")
     assert json.loads(provider.inputs["allowedAccountIds"]) == ["123456789012"]
+
+
+def test_the_name_in_dns_leads_to_what_the_controller_wrote() -> None:
+    assert _name_of({"loadBalancer": {"ingress": [{"hostname": "lb.example.com"}]}}) == "lb.example.com"
+    assert _name_of({"loadBalancer": {}}) == _name_of(None) == ""
