@@ -12,10 +12,11 @@ from llmos.synth import IMAGE_TYPE, Program, Resource
 
 __all__ = ["DIGEST", "peer_text"]
 
-_HEAD = '''"""The dev stack by hand: plain Pulumi, one call for each resource, nothing decided and nothing shared.
+_HEAD = '''"""The dev stack as plain Pulumi: one call for each resource, nothing decided and nothing shared.
 
-What ``benchmarks.preview`` compares our program with. A test holds its objects equal to ours; after a change of the
-dev stack that is meant: ``python3 -m llmos test -- tests/components --update-golden``.
+The program that somebody would write by hand, and what ``benchmarks.preview`` compares ours with. ``benchmarks._peer``
+writes it down, so that its objects stay those of the dev stack; after a change of that stack that is meant:
+``python3 -m llmos test -- tests/components --update-golden``.
 """
 
 # ruff: noqa: E501
