@@ -99,7 +99,7 @@ k8s.apps.v1.Deployment(
                         "env": [
                             {"name": "BACKEND_MODEL", "value": "tiny"},
                             {"name": "BACKEND_URL", "value": "http://tiny:8080"},
-                            {"name": "DRAIN_SECONDS", "value": "103"},
+                            {"name": "DRAIN_SECONDS", "value": "108"},
                             {"name": "LOG_LEVEL", "value": "info"},
                             {"name": "PORT", "value": "8000"},
                             {"name": "PRESET", "value": "customer-service"},

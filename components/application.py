@@ -16,6 +16,9 @@ from planner.plan import APPLICATION_START_SECONDS, ApplicationPlan
 
 __all__ = ["Application", "ApplicationArgs", "Backend"]
 
+# The sample application's own default of DRAIN_DELAY_SECONDS.
+_DRAIN_DELAY_SECONDS = 5
+
 
 @dataclass(frozen=True, kw_only=True)
 class Backend:
@@ -141,7 +144,9 @@ def _deployment_spec(name: str, args: ApplicationArgs) -> dict[str, Any]:
 
 def _container(args: ApplicationArgs) -> dict[str, Any]:
     application = args.application
-    values: dict[str, Any] = {"PORT": str(application.port), "DRAIN_SECONDS": str(application.stream_seconds)}
+    # A stream may begin as late as the delay ends, and is to end whole too.
+    drain_seconds = _DRAIN_DELAY_SECONDS + application.stream_seconds
+    values: dict[str, Any] = {"PORT": str(application.port), "DRAIN_SECONDS": str(drain_seconds)}
     if application.preset:
         values["PRESET"] = application.preset
     if args.backend:

@@ -43,7 +43,8 @@ class Backend:
         api_key: sent as bearer token; empty: none.
         connect_seconds: for opening a connection.
         silence_seconds: between two bytes of an answer, so also until the first byte.
-        connection_seconds: age at which a connection is used no more; 0: one connection per request.
+        connection_seconds: age at which a connection is used no more; 0: one connection per request. Below the preStop
+            of model servers (5 s), with time for news of endpoints: then none gets a request after its SIGTERM.
     """
 
     def __init__(

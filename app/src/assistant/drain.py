@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+from collections.abc import Callable
 from types import FrameType
 
 import uvicorn
@@ -20,7 +21,7 @@ class Drain:
     Attributes:
         draining: readiness is false, answers carry ``Connection: close``; requests are still answered, because load
             balancers and kept-alive connections learn of the end only later.
-        refusing: new requests get 503; open ones go on.
+        refusing: connections without a request are closed, new requests get 503; open ones go on.
         in_flight: requests being answered, probes excepted.
     """
 
@@ -42,14 +43,21 @@ class Drain:
         if not self.in_flight:
             self._idle.set()
 
-    async def run(self, *, delay_seconds: float, total_seconds: float) -> None:
-        """Go through all steps; returns when nothing is in flight, or when ``total_seconds`` are over."""
+    async def run(
+        self, *, delay_seconds: float, total_seconds: float, close_idle: Callable[[], None] = lambda: None
+    ) -> None:
+        """Go through all steps; returns when nothing is in flight, or when ``total_seconds`` are over.
+
+        ``close_idle`` closes kept-alive connections as refusing begins: a client whose idle connection ends opens a
+        new one, which leads to another replica, while its next request on the old one would be lost.
+        """
         self.draining = True
         _log.info("draining", extra={"fields": {"in_flight": self.in_flight}})
         try:
             async with asyncio.timeout(total_seconds):
                 await asyncio.sleep(delay_seconds)
                 self.refusing = True
+                close_idle()
                 await self._idle.wait()
         except TimeoutError:
             self.refusing = True
@@ -85,5 +93,11 @@ class DrainingServer(uvicorn.Server):
             self._stopping = asyncio.ensure_future(self._stop())
 
     async def _stop(self) -> None:
-        await self._drain.run(**self._seconds)
+        await self._drain.run(**self._seconds, close_idle=self._close_idle)
         self.should_exit = True
+
+    def _close_idle(self) -> None:
+        """Busy ones close after their answer; the first request on a new one may be on its way, and is told."""
+        for connection in list(self.server_state.connections):
+            if getattr(connection, "cycle", None) is not None:
+                connection.shutdown()

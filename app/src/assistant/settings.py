@@ -51,7 +51,7 @@ class Settings:
     backend_api_key: str = field(default="", repr=False)
     backend_connect_seconds: float = _number(5.0, 0.1, 60)
     backend_silence_seconds: float = _number(300.0, 0.1, 3600)
-    backend_connection_seconds: float = _number(10.0, 0, 3600)
+    backend_connection_seconds: float = _number(3.0, 0, 3600)
     builtin_model_path: str = "/opt/assistant/models/tiny-random.gguf"
     max_concurrent: int = _number(32, 1, 10_000)
     max_queued: int = _number(64, 0, 10_000)
