@@ -1,0 +1,56 @@
+"""Custom resource definitions out of Go modules: fetched once into the cache, like the cluster's own programs."""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from llmos.cluster.gobuild import require_go
+from llmos.process import run
+from planner.machine import cache_dir
+
+__all__ = ["Definitions"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Definitions:
+    """Files of a Go module at one version.
+
+    Attributes:
+        module: module path.
+        version: with the leading ``v``.
+        folder: where in the module the files are.
+        names: of the files.
+    """
+
+    module: str
+    version: str
+    folder: str
+    names: Sequence[str]
+
+    def files(self) -> list[Path]:
+        """The files in the cache."""
+        kept = cache_dir() / "go" / f"{self.module.rpartition('/')[2]}-{self.version}"
+        if not all((kept / name).is_file() for name in self.names):
+            kept.mkdir(parents=True, exist_ok=True)
+            with zipfile.ZipFile(self._zip()) as archive:
+                for name in self.names:
+                    content = archive.read(f"{self.module}@{self.version}/{self.folder}/{name}")
+                    temporary = kept / f".{name}.{os.getpid()}"
+                    temporary.write_bytes(content)
+                    temporary.replace(kept / name)
+        return [kept / name for name in self.names]
+
+    def _zip(self) -> str:
+        """Go downloads a module that asks for a newer Go as well, and says that it cannot use it; nothing is built."""
+        go = require_go(programs=0)
+        env = {**os.environ, "GOFLAGS": "-mod=mod", "GOWORK": "off"}
+        words = [go, "mod", "download", "-json", f"{self.module}@{self.version}"]
+        done = run(words, env=env, cwd=cache_dir(), check=False)
+        answer = json.loads(done.stdout)
+        assert "Zip" in answer, answer.get("Error")
+        return str(answer["Zip"])
