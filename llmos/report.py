@@ -114,9 +114,11 @@ def actions_table(actions: Sequence[EngineAction]) -> Table | Text:
 
 
 def _note(action: EngineAction) -> str:
-    """Why it is replaced, or that the server was asked about it with a digest that nothing has."""
+    """Why it is replaced, that it is not new, or that the server was asked about it with a digest that nothing has."""
     if action.replaces:
         return f"replaced: {', '.join(action.replaces)} cannot be changed in place"
+    if action.adopts:
+        return "exists already, and is taken over"
     return "validated with a stand-in digest" if action.stand_in_digest else ""
 
 

@@ -58,10 +58,11 @@ def immutable_fields(said: str, *, live: KubeObject, wanted: KubeObject) -> tupl
     return tuple(dict.fromkeys(exact))
 
 
-def refusal(key: Key, said: str) -> LlmosError:
-    """The error for one refused object: the owner of a conflicting field, or the server's own reason."""
+def refusal(key: Key, said: str, *, own: str = "") -> LlmosError:
+    """The error for one refused object: the owner of a conflicting field, or the server's own reason; ``own`` as for
+    ``conflicts``."""
     where = "/".join(filter(None, key))
-    owned = conflicts(said)
+    owned = conflicts(said, own=own)
     if owned:
         return UserFault(conflict_fault(owned, where=where))
     lines = [line for line in said.strip().splitlines() if not line.startswith(_NOISE)]
@@ -73,13 +74,13 @@ def refusal(key: Key, said: str) -> LlmosError:
     )
 
 
-def raise_refused(refused: Mapping[Key, str]) -> None:
-    """Raise for all of them together; nothing where there are none.
+def raise_refused(refused: Mapping[Key, str], *, own: str = "") -> None:
+    """Raise for all of them together; nothing where there are none. ``own`` as for ``conflicts``.
 
     Raises:
         UserFault: every refusal is a conflict over a field; EnvironmentFault: otherwise.
     """
-    errors = [refusal(key, said) for key, said in sorted(refused.items())]
+    errors = [refusal(key, said, own=own) for key, said in sorted(refused.items())]
     if errors:
         kind = UserFault if all(isinstance(error, UserFault) for error in errors) else EnvironmentFault
         raise kind([fault for error in errors for fault in error.faults])

@@ -36,15 +36,21 @@ class Conflict:
         return self.owner == "kube-controller-manager" and self.subresource == "scale"
 
 
-def conflicts(said: str) -> tuple[Conflict, ...]:
+def conflicts(said: str, *, own: str = "") -> tuple[Conflict, ...]:
     """The conflicts in an answer of the API server, as kubectl and the Pulumi provider pass it on; none where it is
-    about something else."""
+    about something else.
+
+    Args:
+        said: the answer.
+        own: what the names of an engine's own field managers begin with; it settles conflicts between them by itself.
+    """
     return tuple(
         Conflict(
             owner=found["owner"], subresource=found["subresource"] or "",
             fields=tuple(re.findall(r"\.\S+", found["fields"])),
         )
         for found in _CONFLICT.finditer(said)
+        if not (own and found["owner"].startswith(own))
     )  # fmt: skip
 
 

@@ -61,9 +61,10 @@ def claims(kube: Kube, *, namespace: str, stack: str, fixed: Collection[Key]) ->
     return tuple(_claims(found, autoscalers, stack))
 
 
-def is_only_a_count(said: str) -> bool:
-    """Whether a refusal is a conflict over a replica count with an autoscaler, and about nothing else."""
-    found = conflicts(said)
+def is_only_a_count(said: str, *, own: str = "") -> bool:
+    """Whether a refusal is a conflict over a replica count with an autoscaler, and about nothing else; ``own`` as for
+    ``conflicts``."""
+    found = conflicts(said, own=own)
     return bool(found) and all(
         one.manager_is_autoscaler and one.fields == (".spec.replicas",) for one in found
     )

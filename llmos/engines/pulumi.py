@@ -86,11 +86,11 @@ def up(run: EngineRun, *, program: Program | None = None, previewed: bool = Fals
     session = open_stack(run)
     _adopt_pending(session)
     release_named(session, run.allow_replace)
+    log = EventLog(progress=run.progress)
     if not previewed:
-        _preview(session, program=program)
+        _preview(session, program=program, said=log.said)
     if program:
         release(kube_of(run), claims_on_counts(run, program))
-    log = EventLog(progress=run.progress)
     done = guarded(
         lambda: session.stack.up(
             on_event=log.feed, policy_packs=[str(run.policy_pack)], policy_pack_configs=[str(run.policy_config)],
@@ -169,10 +169,10 @@ def _masked(outputs: Mapping[str, OutputValue]) -> Mapping[str, object]:
 
 
 def _preview(
-    session: PulumiSession, *, program: Program | None = None, refuse: bool = True
+    session: PulumiSession, *, program: Program | None = None, refuse: bool = True, said: set[str] | None = None
 ) -> tuple[EngineAction, ...]:
     run = session.run
-    log = EventLog(progress=run.progress)
+    log = EventLog(progress=run.progress, findings=refuse, said=set() if said is None else said)
     env = session.stack.workspace.env_vars
     if program:
         # The provider stops at the first conflict and names no object; `validated` finds all of them.

@@ -29,6 +29,8 @@ _DONE = {"create": "created", "update": "updated", "delete": "deleted"}
 _FROM_PATH = re.compile(r"^using \S+ from \$PATH")
 _LABELLED = re.compile(r"^  (At|To fix|Object|Control): (.*)$")
 _CANNOT_RUN = re.compile(r"^can't run policy '[^']*' from policy pack '[^']*' during preview: ")
+_PASSING = re.compile(r"^\[MinimumReplicasUnavailable\]|^Retry #\d+; creation failed: .* already exists$")
+"""What every new Deployment says until it is available, and what is a finding of its own."""
 _COLOR = re.compile(r"<\{%.*?%\}>|\x1b\[[0-9;]*m")
 
 
@@ -60,15 +62,18 @@ class EventLog:
         progress: gets a line for each finished operation, each new state of a resource being waited for, and each
             warning.
         announce: whether finished operations are worth a line; in a refresh they happen to the state only.
+        findings: whether advice and replaces are worth a line; not for a caller that shows them beside the actions.
+        said: lines that are not said again, also by the log of another run.
     """
 
     progress: Progress
     announce: bool = True
+    findings: bool = True
+    said: set[str] = field(default_factory=set)
     errors: list[Diagnostic] = field(default_factory=list)
     violations: list[Violation] = field(default_factory=list)
     _steps: dict[tuple[str, str], EngineAction] = field(default_factory=dict)
     _replaces: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    _said: set[str] = field(default_factory=set)
 
     def feed(self, event: EngineEvent) -> None:
         """Take one event."""
@@ -97,7 +102,8 @@ class EventLog:
             self._steps[step.urn, action] = _describe(step, action)
         if step.op.value == "replace" and _is_managed(step):
             self._replaces[step.urn] = _replacing_fields(step)
-            self._say(f"{object_name(step.urn)} is replaced: {', '.join(self._replaces[step.urn])} changed")
+            if self.findings:
+                self._say(f"{object_name(step.urn)} is replaced: {', '.join(self._replaces[step.urn])} changed")
 
     def _finish(self, step: StepEventMetadata) -> None:
         action = _ACTIONS.get(step.op.value)
@@ -119,6 +125,8 @@ class EventLog:
             found = Diagnostic(object=name, message=message, urn=event.urn or "")
             if found not in self.errors:
                 self.errors.append(found)
+        elif _PASSING.search(message) or (event.urn or "", "delete") in self._steps:
+            return
         elif event.severity == "warning" and not _FROM_PATH.search(message):
             self._say(f"warning: {name}: {message}" if name else f"warning: {message}")
         elif event.severity == "info" and event.ephemeral:
@@ -129,12 +137,12 @@ class EventLog:
         if found in self.violations:
             return
         self.violations.append(found)
-        if found.level == "advisory":
+        if found.level == "advisory" and self.findings:
             self._say(f"advice ({found.rule}): {found.object}: {found.message}")
 
     def _say(self, line: str) -> None:
-        if line not in self._said:
-            self._said.add(line)
+        if line not in self.said:
+            self.said.add(line)
             self.progress(line)
 
 

@@ -47,13 +47,13 @@ def validated(run: EngineRun, program: Program, actions: Sequence[EngineAction])
     objects = [item for item in objects if identity(item) not in taken or may_adopt(item, allowed=run.adopt)]
     wanted = _wanted(objects, live, program)
     answers = _ask(run, kube, wanted, managers)
-    counts = {key for key, said in answers.refused.items() if is_only_a_count(said)}
+    counts = {key for key, said in answers.refused.items() if is_only_a_count(said, own=MANAGER_PREFIX)}
     passing = {claim.key for claim in claims_on_counts(run, program)} if counts else set()
     raise_refused({
         key: said for key, said in answers.refused.items()
         if key not in counts & passing and not _is_between_ours(said)
         and not (key in live and immutable_fields(said, live=live[key], wanted=wanted[key]))
-    })  # fmt: skip
+    }, own=MANAGER_PREFIX)  # fmt: skip
     guessed = {identity(item) for item in objects if has_unknown(item)}
     return tuple(
         dataclasses.replace(row, stand_in_digest=_key(row) in guessed, adopts=_key(row) in taken) for row in actions
@@ -70,8 +70,7 @@ def claims_on_counts(run: EngineRun, program: Program) -> tuple[Claim, ...]:
 def _is_between_ours(said: str) -> bool:
     """Whether a refusal is a conflict with the provider's own creation of the object, which it settles by itself: it
     creates some objects under the bare name, and applies under a longer one."""
-    found = conflicts(said)
-    return bool(found) and all(one.owner.startswith(MANAGER_PREFIX) for one in found)
+    return bool(conflicts(said)) and not conflicts(said, own=MANAGER_PREFIX)
 
 
 def _key(row: EngineAction) -> Key:

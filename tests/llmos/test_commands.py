@@ -48,10 +48,12 @@ def test_the_table_says_what_is_replaced_and_what_was_validated_with_a_stand_in_
     assert "note" not in plain
     text = text_of(report.actions_table([
         row("one", stand_in_digest=True), row("two"), row("three", action="delete", replaces=("spec.selector",)),
+        row("four", action="create", adopts=True),
     ]))  # fmt: skip
     lines = {line.split()[3]: line for line in text.splitlines() if " n " in line}
     assert "validated with a stand-in digest" in lines["one"] and "stand-in" not in lines["two"]
     assert "replaced: spec.selector cannot be changed in place" in lines["three"]
+    assert "exists already" in lines["four"]
 
 
 @pytest.mark.parametrize("name", COMMANDS)

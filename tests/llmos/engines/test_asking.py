@@ -54,6 +54,13 @@ def test_a_conflict_is_told_by_object_owner_and_field() -> None:
     assert "somebody by hand, with kubectl-edit, set" in str(refusal(("Deployment", "a", "b"), ONE))
 
 
+def test_an_engines_own_managers_are_nobody_else() -> None:
+    mixed = SEVERAL.replace('"other"', '"pulumi-kubernetes"')
+    (fault,) = refusal(("Deployment", "a", "web"), mixed, own="pulumi-kubernetes").faults
+    assert "kube-controller-manager" in fault.what and "pulumi" not in fault.what
+    assert counts.is_only_a_count(mixed, own="pulumi-kubernetes") and not counts.is_only_a_count(mixed)
+
+
 def test_all_refusals_are_told_together() -> None:
     with pytest.raises(EnvironmentFault) as caught:
         raise_refused({("Service", "n", "s"): "Error: spec.ports: Required value", ("Deployment", "n", "d"): ONE})
