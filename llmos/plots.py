@@ -65,8 +65,8 @@ def plot_fill(path: Path, sizing: Sizing, *, stack: str) -> None:
     Raises: as `plot_costs`.
     """
     with _figure(path) as (figure, pyplot):
-        if not sizing.nodes:
-            raise _nothing("the stack has no GPU nodes, so there is no fill to draw")
+        if not _all_nodes(sizing):
+            raise _nothing("the stack has no nodes, so there is no fill to draw")
         axes = figure.subplots()
         labels, rows = zip(*_bars(sizing), strict=True)
         height = 0.8 / len(rows[0])
@@ -86,14 +86,19 @@ def plot_fill(path: Path, sizing: Sizing, *, stack: str) -> None:
 
 def _bars(sizing: Sizing) -> Iterator[tuple[str, dict[str, float]]]:
     """(label, shares) of each node; equal nodes are one bar where there are too many."""
-    single = sum(node.count for node in sizing.nodes) <= _MOST_NODES
-    for node in sizing.nodes:
+    nodes = _all_nodes(sizing)
+    single = sum(node.count for node in nodes) <= _MOST_NODES
+    for node in nodes:
         times = f"{node.count} x " if node.count > 1 and not single else ""
-        pods = ", ".join(f"{count} x {name.removeprefix('models.')}" for name, count in node.pods.items())
+        pods = ", ".join(f"{count} x {name.partition('.')[2]}" for name, count in node.pods.items())
         zone = f", {node.zone}" if node.zone else ""
         label = f"{times}{node.instance_type}\n{node.purchase}{zone}\n{pods}"
         for _ in range(node.count if single else 1):
             yield label, _shares(node, sizing)
+
+
+def _all_nodes(sizing: Sizing) -> tuple[SizedNode, ...]:
+    return sizing.nodes + (sizing.applications.nodes if sizing.applications else ())
 
 
 def _shares(node: SizedNode, sizing: Sizing) -> dict[str, float]:

@@ -9,7 +9,7 @@ from rich import box
 from rich.table import Table
 
 from llmos.report import console, money
-from planner.sizing import SizedModel, SizedNode, SizedSchedule, Sizing
+from planner.sizing import SizedApplications, SizedModel, SizedNode, SizedSchedule, Sizing
 from planner.sizing.compare import SizingChange
 
 __all__ = ["changes_markdown", "markdown", "print_changes", "print_sizing"]
@@ -23,14 +23,20 @@ def print_sizing(sizing: Sizing, *, today: dt.date) -> None:
         for label, text in _rows(model, today=today):
             table.add_row(label, text)
         screen.print(table)
+    if sizing.applications:
+        table = _pairs("applications")
+        for label, text in _application_rows(sizing.applications, today=today):
+            table.add_row(label, text)
+        screen.print(table)
     for name, schedule in sizing.schedules.items():
         table = _pairs(name)
         for label, text in _schedule_rows(schedule):
             table.add_row(label, text)
         screen.print(table)
-    if sizing.nodes:
+    nodes = _all_nodes(sizing)
+    if nodes:
         table = Table("nodes", "type", "got as", "on each", "GPUs", "vCPU", "GiB", box=box.SIMPLE_HEAD, pad_edge=False)
-        for node in sizing.nodes:
+        for node in nodes:
             table.add_row(*_node_cells(node))
         screen.print(table)
     screen.print(f"Cost {money(sizing.usd_per_month)} per month, list prices ({sizing.solver})")
@@ -74,9 +80,13 @@ def markdown(sizing: Sizing) -> str:
         lines += [f"| {w.days} | {w.hours} | {w.replicas} |" for w in schedule.windows]
         lines += [f"| otherwise | | {schedule.otherwise} |", ""]
         lines += [f"- {text}" for _, text in _schedule_rows(schedule)[1:] if text]
-    if sizing.nodes:
+    if sizing.applications:
+        lines += ["", "Applications:", ""]
+        lines += [f"- {label}: {text}" for label, text in _application_rows(sizing.applications, today=None)]
+    nodes = _all_nodes(sizing)
+    if nodes:
         lines += ["", "| nodes | type | got as | on each | GPUs | vCPU | GiB |", "|---|---|---|---|---|---|---|"]
-        lines += [f"| {' | '.join(_node_cells(node))} |" for node in sizing.nodes]
+        lines += [f"| {' | '.join(_node_cells(node))} |" for node in nodes]
     if sizing.unusable:
         lines += ["", "Not looked at:", ""]
         lines += [f"- {item.option}: {item.reason}" for item in sizing.unusable]
@@ -92,10 +102,7 @@ def changes_markdown(changes: Sequence[SizingChange]) -> str:
 
 
 def _rows(model: SizedModel, *, today: dt.date) -> list[tuple[str, str]]:
-    source = "no price is known"
-    if model.price_date:
-        age = (today - dt.date.fromisoformat(model.price_date)).days
-        source = f"{model.price_source}, {model.price_date} ({age} days old)"
+    source = _source(model.price_source, model.price_date, today=today)
     speed = (
         f"{model.requests_per_second:.2f} requests/s for a replica at TTFT {model.ttft_ms:.0f} ms and TPOT "
         f"{model.tpot_ms:.0f} ms ({model.certainty})"
@@ -109,6 +116,32 @@ def _rows(model: SizedModel, *, today: dt.date) -> list[tuple[str, str]]:
         ("next best", model.runner_up or "none"),
     ]
     return rows + [("rejected", f"{item.option}: {item.reason}") for item in model.rejected]
+
+
+def _source(source: str, date: str, *, today: dt.date | None) -> str:
+    if not date:
+        return "no price is known"
+    age = f" ({(today - dt.date.fromisoformat(date)).days} days old)" if today else ""
+    return f"{source}, {date}{age}"
+
+
+def _application_rows(sized: SizedApplications, *, today: dt.date | None) -> list[tuple[str, str]]:
+    counted = "" if sized.counted else ", not in the total: the nodes are the cluster's"
+    rows = [
+        ("chosen", sized.chosen),
+        ("because", sized.binding),
+        (
+            "cost",
+            f"{money(sized.usd_per_month)} per month{counted}; "
+            f"{_source(sized.price_source, sized.price_date, today=today)}",
+        ),
+        ("next best", sized.runner_up or "none"),
+    ]
+    return rows + [("rejected", f"{item.option}: {item.reason}") for item in sized.rejected]
+
+
+def _all_nodes(sizing: Sizing) -> tuple[SizedNode, ...]:
+    return sizing.nodes + (sizing.applications.nodes if sizing.applications else ())
 
 
 def _schedule_rows(schedule: SizedSchedule) -> list[tuple[str, str]]:

@@ -46,7 +46,7 @@ def problem_faults(problem: Problem) -> list[Fault]:
     for workload in problem.workloads:
         faults += _workload_faults(workload, problem)
     for application in problem.applications:
-        faults += _application_faults(application)
+        faults += _application_faults(application, problem)
     for cap in problem.caps:
         faults += _cap_faults(cap, problem)
     return faults
@@ -100,11 +100,14 @@ def _workload_faults(workload: Workload, problem: Problem) -> Iterator[Fault]:
     yield from _placement_faults(where, workload.spread, workload.spot)
 
 
-def _application_faults(application: Application) -> Iterator[Fault]:
+def _application_faults(application: Application, problem: Problem) -> Iterator[Fault]:
     where = f"applications.{application.name}"
     yield from _negative(where, [
         ("replicas", application.replicas), ("vcpu", application.vcpu), ("memory_gib", application.memory_gib),
     ])  # fmt: skip
+    known = {pool.name for pool in problem.pools}
+    for name in sorted(set(application.pools or ()) - known):
+        yield _fault(where, f"pool {name} does not exist", f"name one of: {', '.join(sorted(known))}")
     yield from _placement_faults(where, application.spread, application.spot)
 
 

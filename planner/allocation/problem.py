@@ -127,18 +127,23 @@ class Workload:
 
 @dataclass(frozen=True, kw_only=True)
 class Application:
-    """Pods without a GPU and without buckets: a fixed number of replicas of a given size."""
+    """Pods without a GPU and without buckets: a fixed number of replicas of a given size.
+
+    Attributes:
+        pools: the only pools it may use; ``None``: every pool that takes pods without a GPU.
+    """
 
     name: str
     replicas: int
     vcpu: float
     memory_gib: float
+    pools: tuple[str, ...] | None = None
     spread: Spread = Spread()
     spot: SpotRule | None = None
 
     def as_workload(self) -> Workload:
         """The same thing as a workload with one option, which is how it is solved."""
-        option = Option(name="pod", vcpu=self.vcpu, memory_gib=self.memory_gib)
+        option = Option(name="pod", vcpu=self.vcpu, memory_gib=self.memory_gib, pools=self.pools)
         return Workload(name=self.name, options=(option,), min_replicas=self.replicas, max_replicas=self.replicas,
                         spread=self.spread, spot=self.spot)  # fmt: skip
 

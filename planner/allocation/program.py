@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 __all__ = ["INFINITY", "Program", "ProgramBuilder"]
 
 INFINITY = float("inf")
+_LEAST_VALUE = 1e-9
+"""HiGHS takes smaller values for zero (its option ``small_matrix_value``)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,9 +48,11 @@ class ProgramBuilder:
     def row(
         self, columns: Sequence[int], values: Sequence[float], *, lower: float = -INFINITY, upper: float = INFINITY
     ) -> None:
-        """Add ``lower <= sum(values * columns) <= upper``."""
-        self._indices.extend(columns)
-        self._values.extend(values)
+        """Add ``lower <= sum(values * columns) <= upper``. Values too small to mean anything are left out: HiGHS warns
+        of a matrix that holds one, and would then not be believed."""
+        kept = [(column, value) for column, value in zip(columns, values, strict=True) if abs(value) > _LEAST_VALUE]
+        self._indices.extend(column for column, _ in kept)
+        self._values.extend(value for _, value in kept)
         self._starts.append(len(self._indices))
         self._bounds.append((lower, upper))
 

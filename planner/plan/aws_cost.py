@@ -15,6 +15,7 @@ from pathlib import Path
 
 from planner.catalogue import HOURS_PER_MONTH, Catalogue, usd_per_month
 from planner.plan.aws_types import AwsPlan, ClusterPlan, ServiceCost
+from planner.plan.cost import APPLICATIONS
 from planner.plan.types import CostItem, ModelPlan
 from planner.settings import StackSettings
 from planner.settings.aws import Estimates
@@ -150,6 +151,8 @@ def _of_workload(
 ) -> Iterator[ServiceCost]:  # fmt: skip
     region = aws.region
     for item in nodes if aws.gpu_nodes else ():
+        if item.subject == APPLICATIONS:
+            continue
         size = aws.gpu_nodes.volume_gib if aws.gpu_nodes else 0
         yield _cost(item.subject, "gp3-volume", item.nodes_max * size, region=region, least=item.nodes_min * size,
                     assumption=f"{size} GiB a node")  # fmt: skip

@@ -8,7 +8,7 @@ from planner.gpu_sharing import resource_of, sharing_faults
 from planner.plan.parts import stated
 from planner.plan.types import Decision, Rejected
 from planner.settings import Hardware, StackSettings
-from planner.sizing import SizedModel, Sizing
+from planner.sizing import SizedApplications, SizedModel, Sizing
 
 __all__ = ["decide_hardware", "hardware_faults"]
 
@@ -69,10 +69,23 @@ def decide_hardware(
     """Per model on GPUs: what was sized, with sizing's reasons; or what is stated, the cheapest other type that offers
     as much, and what is cheaper but less."""
     sized = sizing.models if sizing else {}
-    return tuple(
+    decisions = tuple(
         _sized(name, sized[name]) if name in sized else _decide(name, hardware, catalogue)
         for name, model in sorted(settings.models.items())
         if (hardware := stated(model))
+    )
+    return (*decisions, _of_applications(sizing.applications)) if sizing and sizing.applications else decisions
+
+
+def _of_applications(sized: SizedApplications) -> Decision:
+    return Decision(
+        subject="applications.nodes",
+        chosen=sized.chosen if sized.counted else f"{sized.chosen} (the cluster's, not in the total)",
+        binding=sized.binding,
+        runner_up=sized.runner_up,
+        rejected=tuple(Rejected(option=item.option, reason=item.reason) for item in sized.rejected),
+        price_source=sized.price_source,
+        price_date=sized.price_date,
     )
 
 

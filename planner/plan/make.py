@@ -11,7 +11,7 @@ from planner.plan.applications import plan_applications
 from planner.plan.aws_make import aws_faults, in_region, with_aws
 from planner.plan.builds import plan_builds
 from planner.plan.capacity import plan_gpu_pool, plan_namespace
-from planner.plan.cost import plan_costs, total_per_month
+from planner.plan.cost import application_costs, plan_costs, total_per_month
 from planner.plan.hardware import decide_hardware, hardware_faults
 from planner.plan.images import plan_images, promoted
 from planner.plan.models import plan_models
@@ -71,7 +71,7 @@ def make_plan(
         settings, lock=lock, catalogue=catalogue, images=images, pool=pool, parts=parts, sizing=sizing,
         lock_file=f"locks/{stack}.json", folder=folder,
     )
-    costs = plan_costs(models, pool=pool, catalogue=catalogue)
+    costs = plan_costs(models, pool=pool, catalogue=catalogue) + application_costs(sizing, catalogue=catalogue)
     plan = Plan(
         stack=stack,
         environment=settings.environment,

@@ -133,6 +133,10 @@ class SizingSettings(Settings):
     objective: Literal["cost", "utilisation"] = "cost"
     """cost: the least rent. utilisation: the least rent, and among plans of equal rent the one whose owned nodes are
     fullest."""
+    applications: Literal["cluster", "rented"] = "cluster"
+    """Whose the nodes are that pods without a GPU run on. cluster: they are there for other reasons, so what the pods
+    fill of them is shown but neither in the total nor in the budget, as in a preview. rented: they are paid for by this
+    stack, and count against budget and quotas."""
 
 
 class StackSettings(Settings):

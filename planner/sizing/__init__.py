@@ -7,9 +7,18 @@ from __future__ import annotations
 
 from planner.sizing.inputs import sizing_hash, sizing_inputs
 from planner.sizing.resolve import differences, needs_sizing, read_sizing, resolve, with_hardware, with_own_rows
-from planner.sizing.types import SizedModel, SizedNode, SizedRejection, SizedSchedule, SizedWindow, Sizing
+from planner.sizing.types import (
+    SizedApplications,
+    SizedModel,
+    SizedNode,
+    SizedRejection,
+    SizedSchedule,
+    SizedWindow,
+    Sizing,
+)
 
 __all__ = [
+    "SizedApplications",
     "SizedModel",
     "SizedNode",
     "SizedRejection",

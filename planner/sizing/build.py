@@ -1,7 +1,8 @@
 """Settings and catalogue as one problem for the allocation: what each model may run on, and what caps them together.
 
 Rented nodes are counted per model, exactly as the plan's cost and the policies' budgets count them: where Karpenter
-packs two models on one node, the bill is lower than stated here. Nodes that exist already are shared by all models.
+packs two models on one node, the bill is lower than stated here. Nodes that exist already are shared by all models, and
+nodes without a GPU by all pods that need none.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from planner.faults import Fault, UserFault, nearest
 from planner.gpu_sharing import cards_for
 from planner.nodes import pod_share
 from planner.settings import Hardware, Model, StackSettings
+from planner.sizing.cpu_side import CpuSide, cpu_side
 from planner.sizing.expected import Expected, expected_loads, scaled
 from planner.sizing.inputs import replica_bounds
 from planner.sizing.limits import caps_of, pool_faults, spot_rule
@@ -32,11 +34,12 @@ class Prepared:
     """The problem, and what its names stand for.
 
     Attributes:
-        problem: one workload per model on GPU nodes.
+        problem: one workload per model on GPU nodes, and the pods of applications where their nodes are rented.
         choices: per model with ``hardware: auto`` every option looked at.
         usable: the same as (model, option) -> candidate, those that can be had only.
         loads: the same models -> what is expected of them.
         book: what the names of the pools stand for.
+        side: the pods without a GPU, and their nodes.
         priced: whether every stated instance type has a price.
     """
 
@@ -45,6 +48,7 @@ class Prepared:
     usable: Mapping[tuple[str, str], Candidate]
     loads: Mapping[str, Expected]
     book: PoolBook
+    side: CpuSide
     priced: bool
 
 
@@ -97,14 +101,16 @@ def prepare(
             priced = priced and instance.usd_per_hour is not None
             book.add(name, instance, stated=True)
             workloads.append(_fixed(name, model, model.hardware, instance, book, settings, catalogue))
-    pools = book.pools()
+    side = cpu_side(settings, catalogue, book, where=where)
+    pools = tuple(pool for pool in book.pools() if pool.gpus or side.counted)
     problem = Problem(
         pools=pools,
         workloads=tuple(workloads),
+        applications=side.problem.applications if side.counted else (),
         caps=tuple(caps_of(settings, pools)),
         objective="owned" if settings.sizing.objective == "utilisation" else "cost",
     )
-    return Prepared(problem=problem, choices=choices, usable=usable, loads=loads, book=book, priced=priced)
+    return Prepared(problem=problem, choices=choices, usable=usable, loads=loads, book=book, side=side, priced=priced)
 
 
 def choice_of(name: str, model: Model, load: Expected, catalogue: Catalogue, *, where: str) -> Choice:

@@ -12,6 +12,7 @@ _COMPARED = (
     "instance_type", "fallbacks", "gpus", "pipeline_parallel", "precision", "replicas", "spot_replicas", "nodes",
     "owned_nodes", "max_sequences", "usd_per_month",
 )  # fmt: skip
+_SHARED = ("chosen", "usd_per_month")
 _SCHEDULED = ("minimum_replicas", "requests_per_second")
 
 
@@ -34,6 +35,12 @@ def compare(before: Sizing, after: Sizing) -> tuple[SizingChange, ...]:
             was, becomes = _value(old, field), _value(new, field)
             if was != becomes:
                 changes.append(SizingChange(subject=f"models.{name}", what=field, before=was, after=becomes))
+    old_side, new_side = before.applications, after.applications
+    for field in _SHARED:
+        was = getattr(old_side, field) if old_side else None
+        becomes = getattr(new_side, field) if new_side else None
+        if was != becomes:
+            changes.append(SizingChange(subject="applications", what=field, before=was, after=becomes))
     for name in sorted({*before.schedules, *after.schedules}):
         old_schedule, new_schedule = before.schedules.get(name), after.schedules.get(name)
         for field in _SCHEDULED:

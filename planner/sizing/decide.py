@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 from planner.allocation import Allocation, Infeasible, allocate
 from planner.catalogue import Catalogue, usd_per_month
 from planner.settings import Model, StackSettings
+from planner.sizing.applications import sized_applications
 from planner.sizing.build import Prepared, prepare
 from planner.sizing.fallbacks import with_fallbacks
 from planner.sizing.inputs import sizing_hash, sizing_inputs
@@ -49,13 +51,16 @@ def decide(
         name: _sized(name, settings.models[name], prepared, result, catalogue) for name in sorted(prepared.choices)
     }
     models = with_fallbacks(models, settings, prepared, catalogue, result)
+    cpu_pools = {pool.name for pool in prepared.side.problem.pools}
+    on_gpus = replace(result, nodes=tuple(node for node in result.nodes if node.pool not in cpu_pools))
     proof = "optimal" if result.gap <= PROVEN_GAP else f"at most {result.gap:.1%} above the optimum"
     return Sizing(
         hash=sizing_hash(inputs),
         inputs=inputs,
         models=models,
         schedules=schedules_of(settings, models, folder=folder),
-        nodes=nodes_of(prepared.problem, result, prepared.book),
+        nodes=nodes_of(prepared.problem, on_gpus, prepared.book),
+        applications=sized_applications(prepared.side, result, book=prepared.book, catalogue=catalogue),
         unusable=unusable(prepared.choices.values(), catalogue),
         usd_per_month=round(usd_per_month(result.usd_per_hour), 2) if prepared.priced else None,
         solver=f"{result.solver}, {proof if math.isfinite(result.bound) else 'nothing proven'}",

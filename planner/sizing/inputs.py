@@ -18,7 +18,7 @@ from planner.settings._base import Settings
 __all__ = ["CONSTANTS", "CONTENT", "INSTANCES", "histories", "replica_bounds", "sizing_hash", "sizing_inputs"]
 
 INSTANCES, CONSTANTS, CONTENT = "catalogue.instances", "sizing constants", "content"
-_METHOD = 2
+_METHOD = 3
 """Raised whenever the same inputs would give another choice."""
 _DATA = Path(__file__).parent.parent / "data"
 _SIZED_BY = (
@@ -53,7 +53,7 @@ def sizing_inputs(
         UserFault: a request history is not there.
     """
     inputs: dict[str, Any] = {"sizing.solver": settings.sizing.solver, "gpu_pool.max_gpus": settings.gpu_pool.max_gpus}
-    inputs |= _unless_default("sizing", settings.sizing, ("objective",))
+    inputs |= _unless_default("sizing", settings.sizing, ("objective", "applications"))
     inputs |= _unless_default("gpu_pool", settings.gpu_pool, ("kind", "spot", "owned", "quotas", "zones"))
     inputs |= {f"budget.{key}": value for key, value in settings.budget.model_dump().items()}
     for name, model in settings.models.items():
@@ -61,7 +61,10 @@ def sizing_inputs(
     for name, application in settings.applications.items():
         replicas = application.replicas
         inputs[f"applications.{name}.replicas"] = replicas if isinstance(replicas, int) else replicas.max
+        inputs[f"applications.{name}.cpu"] = application.resources.cpu
         inputs[f"applications.{name}.memory"] = application.resources.memory
+        if application.image.platforms:
+            inputs[f"applications.{name}.platforms"] = ", ".join(sorted(application.image.platforms))
     for path, history in histories(settings).items():
         inputs |= _flat(path, history.model_dump(mode="json", exclude_defaults=True))
         inputs[f"{path}.{CONTENT}"] = _file_digest(folder / history.file, where=f"{where}: {path}.file")

@@ -10,10 +10,10 @@ from planner.catalogue import Catalogue
 from planner.faults import Fault, nearest
 from planner.settings import GpuPool, StackSettings, memory_gib
 
-__all__ = ["caps_of", "pool_faults", "spot_rule"]
+__all__ = ["CPU_SERVER", "caps_of", "pool_faults", "spot_rule"]
 
-# What the plan gives a server on CPUs.
-_CPU_SERVER_GIB = 0.5
+CPU_SERVER = (0.5, 0.5)
+"""Cores and GiB that the plan gives a server on CPUs."""
 
 
 def spot_rule(pool: GpuPool) -> SpotRule | None:
@@ -48,6 +48,7 @@ def _near(name: str, catalogue: Catalogue) -> str:
 def caps_of(settings: StackSettings, pools: Sequence[Pool]) -> Iterator[Cap]:
     """Budgets at list price, because policies hold the preview to that; caps and quotas on all nodes in use."""
     budget, gpu_pool = settings.budget, settings.gpu_pool
+    on_gpus = tuple(pool.name for pool in pools if pool.gpus)
     if budget.usd_per_month is not None:
         yield Cap(name="budget.usd_per_month", unit="list_usd_per_hour", limit=budget.usd_per_month / HOURS_PER_MONTH)
     if budget.gpus is not None:
@@ -56,7 +57,8 @@ def caps_of(settings: StackSettings, pools: Sequence[Pool]) -> Iterator[Cap]:
         yield Cap(name="gpu_pool.max_gpus", unit="gpus", limit=gpu_pool.max_gpus)
     if budget.memory_gib is not None:
         rest = budget.memory_gib - sum(_other_memory_gib(settings))
-        yield Cap(name="budget.memory_gib (less what runs on CPUs)", unit="memory_gib", limit=max(0.0, rest))
+        name = "budget.memory_gib (less what runs on CPUs)"
+        yield Cap(name=name, unit="memory_gib", limit=max(0.0, rest), pools=on_gpus)
     for number, quota in enumerate(gpu_pool.quotas):
         covered = tuple(pool.name for pool in pools if quota.covers(pool.name.split(" ")[-1]))
         for unit, limit in quota.limits.items():
@@ -71,4 +73,4 @@ def _other_memory_gib(settings: StackSettings) -> Iterator[float]:
         yield count * memory_gib(application.resources.memory)
     for model in settings.models.values():
         if model.hardware is None:
-            yield model.maximum_replicas * _CPU_SERVER_GIB
+            yield model.maximum_replicas * CPU_SERVER[1]

@@ -39,7 +39,9 @@ def placed(name: str, allocation: Allocation) -> Placed:
 
 def nodes_of(problem: Problem, allocation: Allocation, book: PoolBook) -> tuple[SizedNode, ...]:
     """All nodes of a plan with what is on them, equal ones together, in a stable order."""
-    options = {(workload.name, option.name): option for workload in problem.workloads for option in workload.options}
+    options = {
+        (workload.name, option.name): option for workload in problem.all_workloads() for option in workload.options
+    }
     counted: dict[str, SizedNode] = {}
     for node in allocation.nodes:
         one = _described(node, book, options)
@@ -56,7 +58,7 @@ def _described(node: Node, book: PoolBook, options: Mapping[tuple[str, str], Opt
         purchase=node.purchase if book.price_known(node.pool) else "on-demand, price unknown",
         zone=node.zone or "",
         count=1,
-        pods={f"models.{pods.workload}": pods.count for pods in sorted(node.pods, key=lambda pods: pods.workload)},
+        pods={_path(pods.workload): pods.count for pods in sorted(node.pods, key=lambda pods: pods.workload)},
         gpus=instance.gpus,
         gpus_used=sum(count * option.gpus for count, option in pods),
         vcpu=instance.vcpu,
@@ -64,3 +66,8 @@ def _described(node: Node, book: PoolBook, options: Mapping[tuple[str, str], Opt
         memory_gib=instance.memory_gib,
         memory_gib_used=sum(count * option.memory_gib for count, option in pods),
     )
+
+
+def _path(workload: str) -> str:
+    """Models on GPUs go by their names in a problem; what has no GPU goes by its path."""
+    return workload if "." in workload else f"models.{workload}"

@@ -8,7 +8,10 @@ from planner.choice import Candidate
 from planner.nodes import NODE_SHARE
 from planner.settings import GpuPool, Hardware
 
-__all__ = ["PoolBook"]
+__all__ = ["APPLICATIONS", "PoolBook"]
+
+APPLICATIONS = "applications"
+"""Whose rented nodes without a GPU are, in the names of pools."""
 
 _UNPRICED_NODES = 1000
 _SPOT_BELOW_ON_DEMAND = 1e-6
@@ -41,12 +44,21 @@ class PoolBook:
             self._put(f"{model} {instance.name}", instance, owned=_UNPRICED_NODES, rented=False)
         return bool(owned) or stated or instance.usd_per_hour is not None
 
+    def add_cpu(self, instance: InstanceType) -> None:
+        """Offer nodes without a GPU to the pods of applications, which share them."""
+        owned = self._settings.owned.get(instance.name, 0)
+        if owned:
+            self._put(f"owned {instance.name}", instance, owned=owned, rented=False)
+        if instance.usd_per_hour is not None:
+            self._put(f"{APPLICATIONS} {instance.name}", instance, owned=0, rented=True)
+
     def _put(self, name: str, instance: InstanceType, *, owned: int, rented: bool) -> None:
         price = instance.usd_per_hour if rented else None
         self._types[name] = instance
         self._pools[name] = Pool(
             name=name,
-            vcpu=instance.vcpu,
+            # Replicas on GPUs are given their share of the cores beforehand; other pods state what they want.
+            vcpu=instance.vcpu if instance.gpus else instance.vcpu * NODE_SHARE,
             # What pods request of it at most, so that a cap on memory counts requests, as policies do.
             memory_gib=max(1.0, instance.memory_gib * NODE_SHARE),
             gpus=instance.gpus,

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-__all__ = ["SizedModel", "SizedNode", "SizedRejection", "SizedSchedule", "SizedWindow", "Sizing"]
+__all__ = ["SizedApplications", "SizedModel", "SizedNode", "SizedRejection", "SizedSchedule", "SizedWindow", "Sizing"]
 
 
 class _Kept(BaseModel):
@@ -141,6 +141,31 @@ class SizedNode(_Kept):
     """Of it, what its pods request."""
 
 
+class SizedApplications(_Kept):
+    """Nodes without a GPU that the pods of applications, and of model servers on CPUs, fill at their maximum."""
+
+    pods: dict[str, int]
+    """Pods by YAML path of what they belong to."""
+    nodes: tuple[SizedNode, ...]
+    """The nodes with what is on each."""
+    counted: bool
+    """Whether they are in the total and count against the budget: ``sizing.applications: rented``."""
+    usd_per_month: float
+    """Their rent, 730 hours; nodes that exist already cost nothing more."""
+    price_source: str
+    """Where the prices were read."""
+    price_date: str
+    """ISO day of the oldest of them."""
+    chosen: str
+    """The choice in words."""
+    binding: str
+    """Which of the pods' requests fills the nodes."""
+    runner_up: str
+    """The next best family of machines, with its cost; empty when there is no other way."""
+    rejected: tuple[SizedRejection, ...]
+    """Cheaper machines, and why they were not taken; pods that no machine holds."""
+
+
 class Sizing(_Kept):
     """Hardware of a stack. ``inputs`` is everything it follows from, by path; ``hash`` is that of ``inputs``."""
 
@@ -152,9 +177,12 @@ class Sizing(_Kept):
     """By YAML path of the model or application that has a history."""
     nodes: tuple[SizedNode, ...] = ()
     """Every GPU node with what runs on it; models with stated hardware are among them."""
+    applications: SizedApplications | None = None
+    """Where pods without a GPU fit; nothing where no such machine has a known price."""
     unusable: tuple[SizedRejection, ...] = ()
     """Machines of the catalogue that no model was sized for, by reason."""
     usd_per_month: float | None
-    """Rent of all models, those with stated hardware too; unknown when one price is."""
+    """Rent of all models, those with stated hardware too, and of applications' nodes where they count; unknown when one
+    price is."""
     solver: str
     """Which solver found it, and how far it is proven."""
