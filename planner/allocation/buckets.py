@@ -57,8 +57,10 @@ class Buckets:
         served = np.where(np.isfinite(self.loads), self.loads, 0.0).sum(axis=1)
         needed = [max(least, whole_replicas(load)) for load in served]
         if spread.min_zones > 1 or fraction:
-            factor = max(spread.min_zones, math.ceil(1 / (1 - fraction)) if fraction < 1 else 1)
-            needed = [sum(needed) * factor] * len(needed)
+            # One replica on spot asks for fraction / (1 - fraction) off it. Where that is more than is needed at all,
+            # the one on spot can go, so a share close to one makes no larger bound.
+            beside = min(1 / (1 - fraction), sum(needed) + 1) if fraction < 1 else 1
+            needed = [sum(needed) * max(spread.min_zones, math.ceil(beside))] * len(needed)
         ceiling = workload.max_replicas
         return needed if ceiling is None else [min(ceiling, count) for count in needed]
 

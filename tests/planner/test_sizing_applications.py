@@ -140,7 +140,7 @@ def test_a_pod_that_no_machine_holds_is_said_and_refused_where_it_counts() -> No
 
 
 def test_the_lock_is_stale_when_a_pod_asks_for_more() -> None:
-    with pytest.raises(UserFault, match="applications.assistant.cpu was 500m and is 2"):
+    with pytest.raises(UserFault, match=r"applications\.assistant\.cpu was 500m and is 2"):
         planned(with_application(resources={"cpu": "2", "memory": "512Mi"}), sized(BASE))
 
 
