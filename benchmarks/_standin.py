@@ -6,7 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,14 +40,15 @@ async def standin(*, token_seconds: float) -> AsyncIterator[str]:
             await _until(started + tokens * token_seconds)
             return web.json_response(_document(tokens))
         reply = web.StreamResponse(headers={"content-type": "text/event-stream"})
-        for number in range(tokens):
-            # By the clock and not one pause after the other, so that a busy machine does not slow one side more.
-            await _until(started + (number + 1) * token_seconds)
-            if not number:
-                await reply.prepare(request)
-            await reply.write(_event(number))
-        await reply.write(b"data: [DONE]\n\n")
-        await reply.write_eof()
+        with suppress(ConnectionError):  # who asked has gone
+            for number in range(tokens):
+                # By the clock and not one pause after the other, so that a busy machine does not slow one side more.
+                await _until(started + (number + 1) * token_seconds)
+                if not number:
+                    await reply.prepare(request)
+                await reply.write(_event(number))
+            await reply.write(b"data: [DONE]\n\n")
+            await reply.write_eof()
         return reply
 
     async def models(_request: web.Request) -> web.Response:
