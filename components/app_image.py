@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_docker_build as docker_build
 
-from components._base import Component
+from components._base import Component, awaited
 from components._builds import builder_inputs, cache_inputs, recorded_arguments, result_inputs
 from planner.plan import BuildsPlan
 
@@ -75,6 +75,12 @@ class AppImage(Component):
             # A rebuild with the same digest is a replace, and deleting the old one would delete the very image in use.
             opts=self.child(retain_on_delete=True),
         )
-        self.digest = image.digest
-        self.ref = pulumi.Output.concat(args.repository, "@", image.digest)
+        self.digest = _previewed(image.digest) if pulumi.runtime.is_dry_run() else image.digest
+        self.ref = pulumi.Output.concat(args.repository, "@", self.digest)
         self.register_outputs({"ref": self.ref, "digest": self.digest})
+
+
+def _previewed(digest: pulumi.Output[str]) -> pulumi.Output[str]:
+    """The provider calls a digest unknown only where an input changed; of a folder whose files changed it previews an
+    empty one, which would be a reference without a digest."""
+    return digest.apply(lambda text: text or awaited())

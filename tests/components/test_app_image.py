@@ -9,8 +9,9 @@ import pulumi_docker_build as docker_build
 import pytest
 from pulumi._types import input_type_py_to_pulumi_names, input_type_types
 
+from llmos.synth import UNKNOWN, _Monitor
 from planner.plan import FIXED_EPOCH
-from tests.support import synthesised
+from tests.support import DIGEST, synthesised
 
 REPOSITORY = "reg.example/t/dev/a"
 
@@ -142,3 +143,24 @@ def test_no_key_of_a_builder_reaches_the_providers_inputs() -> None:
     tls = {"ca": "ca.pem", "cert": "cert.pem", "key": "key.pem"}
     text = str(inputs({**REMOTE, "tls": tls}))
     assert "key.pem" not in text and "tcp://" not in text
+
+
+@pytest.mark.parametrize("digest", ["", DIGEST])
+def test_the_digest_of_a_folder_whose_files_changed_is_unknown_in_a_preview(
+    digest: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The provider previews an empty one then, and the last one where nothing changed."""
+    registered = _Monitor.RegisterResource
+
+    def as_the_provider_does(self: _Monitor, request: Any) -> Any:
+        answer = registered(self, request)
+        if request.type == "docker-build:index:Image":
+            answer.id = "built before"
+            answer.object["digest"] = digest
+        return answer
+
+    monkeypatch.setattr(_Monitor, "RegisterResource", as_the_provider_does)
+    program = synthesised({"target": "local", "applications": {"a": {"image": {"build": "./app"}}}}, preview=True)
+    (found,) = program.of_type("kubernetes:apps/v1:Deployment")
+    image = found.inputs["spec"]["template"]["spec"]["containers"][0]["image"]
+    assert image.endswith(f"/dev/a@{DIGEST}") if digest else image == UNKNOWN
