@@ -74,6 +74,7 @@ def markdown(sizing: Sizing) -> str:
         if model.rejected:
             lines += ["", f"Rejected for {name}:", ""]
             lines += [f"- {item.option}: {item.reason}" for item in model.rejected]
+            lines += [f"- on CPUs: {model.on_cpus}"] if model.on_cpus else []
     for name, schedule in sizing.schedules.items():
         lines += ["", f"Minimum replicas of {name} (UTC), kept by {schedule.kept_by}:", ""]
         lines += ["| days | hours | replicas |", "|---|---|---|"]
@@ -115,7 +116,8 @@ def _rows(model: SizedModel, *, today: dt.date) -> list[tuple[str, str]]:
         ("cost", f"{money(model.usd_per_month)} per month; {source}"),
         ("next best", model.runner_up or "none"),
     ]
-    return rows + [("rejected", f"{item.option}: {item.reason}") for item in model.rejected]
+    rows += [("rejected", f"{item.option}: {item.reason}") for item in model.rejected]
+    return rows + ([("on CPUs", model.on_cpus)] if model.on_cpus else [])
 
 
 def _source(source: str, date: str, *, today: dt.date | None) -> str:

@@ -13,6 +13,7 @@ from planner.sizing.applications import sized_applications
 from planner.sizing.build import Prepared, prepare
 from planner.sizing.fallbacks import with_fallbacks
 from planner.sizing.inputs import sizing_hash, sizing_inputs
+from planner.sizing.on_cpus import on_cpus
 from planner.sizing.placed import nodes_of, placed
 from planner.sizing.reasons import PROVEN_GAP, binding, in_words, rejected, runner_up, unusable
 from planner.sizing.refusals import refuse_conflicts, refuse_model
@@ -101,4 +102,5 @@ def _sized(name: str, model: Model, prepared: Prepared, result: Allocation, cata
         binding=binding(name, model, prepared, result),
         runner_up=runner_up(name, prepared, result, catalogue),
         rejected=rejected(prepared.choices[name], instance, catalogue),
+        on_cpus=on_cpus(model, prepared.loads[name].workload, catalogue),
     )

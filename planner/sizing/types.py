@@ -78,6 +78,8 @@ class SizedModel(_Kept):
     """The next best, with the cost of the model; empty when there is no other way."""
     rejected: tuple[SizedRejection, ...]
     """Cheaper options, and why they were not taken."""
+    on_cpus: str = ""
+    """What the cheapest machine without a GPU would do, which is not offered; or why none would keep the promise."""
 
 
 class SizedWindow(_Kept):

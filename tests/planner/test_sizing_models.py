@@ -191,3 +191,11 @@ def test_a_model_beyond_one_node_is_refused_with_the_nodes_that_it_would_take() 
     with pytest.raises(UserFault) as caught:
         chat(raw)
     assert "one replica would span 2 nodes" in str(caught.value)
+
+
+def test_what_a_machine_without_a_gpu_would_do_is_said_and_not_chosen() -> None:
+    patient = {"source": "Qwen/Qwen3-0.6B", "slo": {"ttft_ms": 10_000, "tpot_ms": 200}, "context_tokens": 4096}
+    small = chat(stack(**{f"models__chat__{key}": value for key, value in patient.items()}))
+    assert small.gpus and "USD/h would sustain" in small.on_cpus and "not offered" in small.on_cpus
+    large = chat(BASE)
+    assert "none keeps the promise" in large.on_cpus and "are promised" in large.on_cpus
