@@ -108,8 +108,10 @@ def open_session(
     stack = stack or load_stack(args.stack, file=args.file)
     install = not args.no_install
     kube, cluster, simulated = None, cluster_name(stack), stack.plan.target == "local"
-    if not offline and stack.plan.aws is None:
-        kube = _local(start=start, install=install) if simulated else _context(stack)
+    if simulated and not offline:
+        kube, simulated = _local(start=start, install=install)
+    elif not offline and stack.plan.aws is None:
+        kube = _context(stack)
     owner = _owner(kube, stack)
     engine = choose(args.engine, owner=owner, install=install and start, obstacle=lambda: _build_obstacle(stack))
     note(f"engine: {engine.name} ({engine.why}); cluster: {cluster}{' (simulated nodes)' if simulated else ''}")
@@ -200,7 +202,8 @@ def require_pulumi(session: Session, command: str) -> None:
         )
 
 
-def _local(*, start: bool, install: bool) -> Kube | None:
+def _local(*, start: bool, install: bool) -> tuple[Kube | None, bool]:
+    """The embedded cluster, None when it does not run, and whether all its nodes are simulated."""
     from llmos.cluster import embedded
 
     if start:
@@ -208,9 +211,9 @@ def _local(*, start: bool, install: bool) -> Kube | None:
     else:
         status = embedded.status(name=local_cluster())
         if not status.running or status.info is None:
-            return None
+            return None, True
         info = status.info
-    return Kube(kubectl=info.kubectl, kubeconfig=info.kubeconfig, context=info.context)
+    return Kube(kubectl=info.kubectl, kubeconfig=info.kubeconfig, context=info.context), info.simulated
 
 
 def _one_kubeconfig(variable: str) -> Path | None:

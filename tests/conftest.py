@@ -49,6 +49,6 @@ def embedded_cluster() -> Iterator[ClusterInfo]:
         # A run that was killed may have left one.
         embedded.down(name=name)
         try:
-            yield embedded.up(name=name)
+            yield embedded.up(name=name, real=False)
         finally:
             embedded.down(name=name)

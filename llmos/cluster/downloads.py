@@ -22,6 +22,7 @@ __all__ = ["fetch"]
 
 # A network that refuses often does so by silence; the build that follows takes minutes, so seconds are well spent.
 _TIMEOUT_SECONDS = 5
+_BESIDE_THE_SERVER = ("kubelet", "kube-proxy")
 
 
 def fetch(programs: Sequence[Program], *, kwokctl: Path, progress: Callable[[str], None]) -> list[Program]:
@@ -66,6 +67,10 @@ def _addresses(kwokctl: Path) -> dict[str, str]:
         location, _, member = address.partition("#")
         name = member or location.rsplit("/", 1)[-1]
         addresses["kwok" if name.startswith("kwok-") else name] = address
+    # kwokctl has no use for these two, which lie beside the API server.
+    server = addresses.get(KUBE_APISERVER.name, "")
+    if server.endswith(f"/{KUBE_APISERVER.name}"):
+        addresses |= {name: f"{server.removesuffix(KUBE_APISERVER.name)}{name}" for name in _BESIDE_THE_SERVER}
     return addresses
 
 

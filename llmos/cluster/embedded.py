@@ -15,7 +15,7 @@ from dataclasses import replace
 
 import yaml
 
-from llmos.cluster import contents, control_plane, karpenter
+from llmos.cluster import contents, control_plane, karpenter, real_node
 from llmos.cluster.binaries import provide
 from llmos.cluster.info import ClusterInfo, ClusterStatus
 from llmos.cluster.locks import exclusive
@@ -40,11 +40,15 @@ _LOCK_SECONDS = 3600
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
 
 
-def up(*, name: str = "llmos", install: bool = True, progress: Progress = note) -> ClusterInfo:
+def up(
+    *, name: str = "llmos", real: bool | None = None, install: bool = True, progress: Progress = note
+) -> ClusterInfo:
     """Create the cluster, or start whatever of it does not run; what it holds stays.
 
     Args:
         name: cluster name, a DNS label of at most 40 characters.
+        real: whether a real node belongs to it; None keeps what the cluster has, and takes one for a new cluster where
+            this machine can (Linux, root).
         install: whether missing programs may be downloaded or built.
         progress: receives what is being done; nothing when the cluster is up already.
 
@@ -61,6 +65,7 @@ def up(*, name: str = "llmos", install: bool = True, progress: Progress = note) 
             record = _restart(name, record, install=install, progress=progress)
         # A changed catalogue restarts it even where everything runs.
         karpenter.ensure_running(cluster_folder(name), binaries=record.binaries, ports=record.ports)
+        record = real_node.settle(name, record, real=real, install=install, progress=progress)
         return _info(name, record)
 
 
@@ -79,6 +84,7 @@ def down(*, name: str = "llmos", progress: Progress = note) -> bool:
         if not folder.exists() and not stop_all(folder):
             return False
         stop_all(folder)
+        real_node.remove(name)
         left = [process for process in states(folder) if process.running]
         if left:
             what = f"could not end {', '.join(f'{process.name} (pid {process.pid})' for process in left)}"
@@ -95,7 +101,8 @@ def status(*, name: str = "llmos") -> ClusterStatus:
     record = Record.read(name)
     if record is None:
         return ClusterStatus(name=name, exists=False)
-    processes = states(cluster_folder(name))
+    folder = cluster_folder(name)
+    processes = states(folder) + real_node.processes(folder)
     if not record.complete:
         return ClusterStatus(name=name, exists=True, processes=processes)
     return ClusterStatus.of(_nodes(name, record), info=_info(name, record), processes=processes)
@@ -106,11 +113,12 @@ def _create(name: str, *, install: bool, progress: Progress) -> Record:
     folder = cluster_folder(name)
     # What an interrupted creation left holds nothing of value and cannot be trusted.
     stop_all(folder)
+    real_node.remove(name)
     if folder.exists():
         shutil.rmtree(folder)
     progress(f"creating cluster `{name}` ...")
     record = Record.new(name, binaries=binaries, progress=progress)
-    control_plane.create(name, folder=folder, binaries=binaries, ports=record.ports)
+    control_plane.create(name, folder=folder, binaries=binaries, ports=record.ports, network=record.network)
     _fill(name, record)
     record = replace(record, complete=True)
     record.write(name)
@@ -206,6 +214,8 @@ def _info(name: str, record: Record) -> ClusterInfo:
         kubeconfig=kubeconfig,
         kubectl=record.binaries.kubectl,
         api_url=f"https://127.0.0.1:{record.ports.kube_apiserver}",
+        simulated=not record.real_node,
+        real_node=bool(record.real_node),
     )
 
 

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from llmos.cluster.versions import GoModule, Program
+from llmos.files import write_whole
 from llmos.paths import cache_dir
 from llmos.process import run
 from planner.faults import EnvironmentFault, Fault
@@ -79,7 +80,7 @@ def build(program: Program, *, go: Path, progress: Callable[[str], None]) -> Pat
     symbols = " ".join(f"-X {symbol}={program.version}" for symbol in program.version_symbols)
     command = [
         str(go), "build", "-trimpath", "-buildvcs=false", "-ldflags", f"-s -w {symbols}".strip(),
-        "-o", str(temporary), program.package,
+        "-o", str(temporary), _package(program, workspace=workspace),
     ]
     try:
         _compile(program, command, workspace=workspace, progress=progress)
@@ -88,6 +89,16 @@ def build(program: Program, *, go: Path, progress: Callable[[str], None]) -> Pat
     finally:
         temporary.unlink(missing_ok=True)
     return target
+
+
+def _package(program: Program, *, workspace: Path) -> str:
+    """What to build: the import path, or the folder into which a source file of ours was put."""
+    if program.source is None:
+        return program.package
+    folder = workspace / program.name
+    folder.mkdir(exist_ok=True)
+    write_whole(folder / "main.go", program.source.read_text(encoding="utf-8"))
+    return f"./{program.name}"
 
 
 def _compile(program: Program, command: list[str], *, workspace: Path, progress: Callable[[str], None]) -> None:

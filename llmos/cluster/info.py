@@ -21,7 +21,8 @@ class ClusterInfo:
         kubeconfig: a file of its own, never the user's.
         kubectl: a kubectl that suits the server.
         api_url: address of the API server.
-        simulated: whether nodes, and so everything that runs on them, are simulated.
+        simulated: whether all nodes, and so everything that runs on them, are simulated.
+        real_node: whether there is a real node beside simulated ones.
     """
 
     name: str
@@ -30,9 +31,12 @@ class ClusterInfo:
     kubectl: Path
     api_url: str
     simulated: bool = True
+    real_node: bool = False
 
     def __str__(self) -> str:
         kind = "simulated nodes: pods become Ready, nothing runs in them" if self.simulated else "real nodes"
+        if self.real_node:
+            kind = "a real node beside simulated ones: pods without GPUs really run"
         return (
             f"cluster `{self.name}` at {self.api_url} ({kind})\n"
             f"  {self.kubectl} --kubeconfig {self.kubeconfig} get pods -A"
@@ -85,6 +89,7 @@ class ClusterStatus:
         lines = [f"cluster `{self.name}`: {state}", *(f"  {process}" for process in self.processes)]
         if self.info is not None:
             simulated = " (simulated)" if self.info.simulated else ""
+            simulated = " (one real, the others simulated)" if self.info.real_node else simulated
             nodes = f"{self.nodes_ready} of {self.nodes} Ready{simulated}"
             lines.append(f"  {'nodes':<24} {'API server does not answer' if self.nodes is None else nodes}")
             lines.append(f"  {'kubeconfig':<24} {self.info.kubeconfig} (context {self.info.context})")

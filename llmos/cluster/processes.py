@@ -7,17 +7,20 @@ started through a link in the cluster's own ``bin`` folder, and that is what ide
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
 
-__all__ = ["COMPONENTS", "ProcessState", "drop_stale_pid_files", "states", "stop_all"]
+__all__ = ["COMPONENTS", "NODE_COMPONENTS", "ProcessState", "drop_stale_pid_files", "states", "stop_all"]
 
 COMPONENTS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok-controller", "karpenter")
 """In the order in which they start."""
+
+NODE_COMPONENTS = ("containerd", "api-relay", "kubelet", "kube-proxy", "kube-network-policies")
+"""The processes of a real node, likewise."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +28,7 @@ class ProcessState:
     """One process of the cluster.
 
     Attributes:
-        name: its component, one of :data:`COMPONENTS`.
+        name: its component, one of :data:`COMPONENTS` or :data:`NODE_COMPONENTS`.
         pid: None when it does not run.
         since: when it started, UTC; None when it does not run.
         memory_mib: resident memory; 0 when it does not run.
@@ -47,10 +50,10 @@ class ProcessState:
         return f"{self.name:<24} running  pid {self.pid:<8} {self.memory_mib:4.0f} MiB  since {since}"
 
 
-def states(folder: Path) -> tuple[ProcessState, ...]:
-    """The state of every component of the cluster in ``folder``, in the order of :data:`COMPONENTS`."""
+def states(folder: Path, *, components: Sequence[str] = COMPONENTS) -> tuple[ProcessState, ...]:
+    """The state of components of the cluster in ``folder``, in the order given."""
     found = {name: _state(name, process) for name, process in _processes(folder)}
-    return tuple(found.get(name, ProcessState(name=name)) for name in COMPONENTS)
+    return tuple(found.get(name, ProcessState(name=name)) for name in components)
 
 
 def drop_stale_pid_files(folder: Path) -> None:
@@ -77,7 +80,7 @@ def stop_all(folder: Path) -> list[str]:
 
 def _processes(folder: Path) -> Iterator[tuple[str, psutil.Process]]:
     """Component and process; a zombie has no command line any more, so it is never among them."""
-    programs = {str(folder / "bin" / name): name for name in COMPONENTS}
+    programs = {str(folder / "bin" / name): name for name in (*COMPONENTS, *NODE_COMPONENTS)}
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
             command = process.cmdline()

@@ -10,6 +10,7 @@ from pathlib import Path
 from llmos.cluster.binaries import Binaries
 from llmos.cluster.control_plane import Ports
 from llmos.cluster.locks import exclusive
+from llmos.cluster.networks import Network, choose_network
 from llmos.cluster.ports import choose
 from llmos.files import write_whole
 from llmos.paths import cache_dir
@@ -24,11 +25,21 @@ def cluster_folder(name: str) -> Path:
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """Written when ports are chosen, and again once the cluster was created completely."""
+    """Written when ports are chosen, and again once the cluster was created completely.
+
+    Attributes:
+        ports: where everything listens.
+        network: its addresses.
+        binaries: its programs.
+        complete: whether its creation was finished.
+        real_node: whether a real node belongs to it; None while nobody has said.
+    """
 
     ports: Ports
+    network: Network
     binaries: Binaries
     complete: bool = False
+    real_node: bool | None = None
 
     @classmethod
     def read(cls, name: str) -> Record | None:
@@ -36,7 +47,10 @@ class Record:
         try:
             data = json.loads(_path(name).read_text(encoding="utf-8"))
             binaries = Binaries(**{key: Path(value) for key, value in data["binaries"].items()})
-            return cls(ports=Ports(**data["ports"]), binaries=binaries, complete=data["complete"])
+            return cls(
+                ports=Ports(**data["ports"]), network=Network(**data["network"]), binaries=binaries,
+                complete=data["complete"], real_node=data["real_node"],
+            )
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
@@ -45,11 +59,13 @@ class Record:
         """A record with ports that no other cluster of this user has, running or not; written before it returns."""
         why = "another cluster is being created"
         with exclusive("ports", why=why, progress=progress, timeout_seconds=60):
-            others = (cls.read(path.parent.name) for path in _path("*").parent.parent.glob("*/llmos.json"))
-            reserved = {port for other in others if other for port in asdict(other.ports).values()}
+            found = (cls.read(path.parent.name) for path in _path("*").parent.parent.glob("*/llmos.json"))
+            others = [other for other in found if other]
+            reserved = {port for other in others for port in asdict(other.ports).values()}
+            network = choose_network(cluster_folder(name), reserved=[other.network.cidr for other in others])
             names = [field.name for field in fields(Ports)]
             ports = Ports(**dict(zip(names, choose(len(names), reserved=reserved), strict=True)))
-            record = cls(ports=ports, binaries=binaries)
+            record = cls(ports=ports, network=network, binaries=binaries)
             record.write(name)
             return record
 

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
+from pathlib import Path
 
 __all__ = [
+    "COREDNS",
     "ETCD",
     "KARPENTER",
     "KUBECTL",
+    "KUBELET",
     "KUBE_APISERVER",
     "KUBE_CONTROLLER_MANAGER",
+    "KUBE_PROXY",
     "KUBE_SCHEDULER",
     "KWOK",
     "KWOKCTL",
+    "METRICS_SERVER",
+    "NETWORK_POLICIES",
+    "NODE_HELPER",
+    "NODE_PROGRAMS",
     "PROGRAMS",
     "GoModule",
     "Program",
@@ -48,6 +57,7 @@ class Program:
         path_minimum: lowest (major, minor) accepted from PATH, None when PATH is not searched.
         path_same_minor: whether a copy on PATH must be of exactly that major and minor version.
         data_folders: folders of the module that are kept beside the executable (the custom resource definitions).
+        source: a main package of ours, one Go file, built against the module instead of ``package``.
     """
 
     name: str
@@ -58,11 +68,15 @@ class Program:
     path_minimum: tuple[int, int] | None = None
     path_same_minor: bool = False
     data_folders: tuple[str, ...] = ()
+    source: Path | None = None
 
     @property
     def file_name(self) -> str:
         """Name in the cache: a new version never overwrites the file that a running cluster uses."""
-        return f"{self.name}-{self.version}"
+        if self.source is None:
+            return f"{self.name}-{self.version}"
+        digest = hashlib.sha256(self.source.read_bytes()).hexdigest()[:8]
+        return f"{self.name}-{self.version}-{digest}"
 
 
 # The etcd release that this Kubernetes release is tested with (its go.mod names it).
@@ -70,6 +84,9 @@ _ETCD_SERVER = ("go.etcd.io/etcd/server/v3", "v3.6.4")
 _KUBERNETES = GoModule(path="k8s.io/kubernetes", version="v1.34.1", requires=(_ETCD_SERVER,))
 _KWOK = GoModule(path="sigs.k8s.io/kwok", version="v0.8.0")
 _KARPENTER = GoModule(path="sigs.k8s.io/karpenter", version="v1.14.1")
+_COREDNS = GoModule(path="github.com/coredns/coredns", version="v1.15.0")
+_KUBE_NETWORK_POLICIES = GoModule(path="sigs.k8s.io/kube-network-policies", version="v0.8.0")
+_METRICS_SERVER = GoModule(path="sigs.k8s.io/metrics-server", version="v0.9.0")
 
 
 def _kubernetes(name: str, *, path_minimum: tuple[int, int] = (1, 34), path_same_minor: bool = True) -> Program:
@@ -111,4 +128,30 @@ KARPENTER = Program(
 # Order of building: kwokctl first because it knows the addresses of the official downloads of most of the others.
 PROGRAMS: tuple[Program, ...] = (
     KWOKCTL, KWOK, KUBE_APISERVER, KUBE_CONTROLLER_MANAGER, KUBE_SCHEDULER, ETCD, KUBECTL, KARPENTER,
+)
+
+KUBELET = _kubernetes("kubelet")
+KUBE_PROXY = _kubernetes("kube-proxy")
+COREDNS = Program(
+    name="coredns", module=_COREDNS, package=_COREDNS.path, version=_COREDNS.version,
+    source=Path(__file__).with_name("coredns.go"),
+)
+METRICS_SERVER = Program(
+    name="metrics-server", module=_METRICS_SERVER, package="sigs.k8s.io/metrics-server/cmd/metrics-server",
+    version=_METRICS_SERVER.version,
+)
+NETWORK_POLICIES = Program(
+    name="kube-network-policies", module=_KUBE_NETWORK_POLICIES, package=_KUBE_NETWORK_POLICIES.path,
+    version=_KUBE_NETWORK_POLICIES.version, source=Path(__file__).with_name("network_policies.go"),
+)
+# Standard library only; it is built in a workspace that is there anyway.
+NODE_HELPER = Program(
+    name="node-helper", module=_KUBERNETES, package="", version=_KUBERNETES.version,
+    source=Path(__file__).with_name("node_helper.go"),
+)
+
+# What a real node takes besides Debian's containerd, runc and network plugins; kubelet and kube-proxy are built in the
+# workspace of the API server and cost little more.
+NODE_PROGRAMS: tuple[Program, ...] = (
+    KUBELET, KUBE_PROXY, NODE_HELPER, NETWORK_POLICIES, COREDNS, METRICS_SERVER,
 )

@@ -12,6 +12,10 @@ __all__ = ["add_arguments", "run"]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("action", choices=("up", "down", "status"), help="start it, remove it, or say what runs")
+    parser.add_argument(
+        "--real-node", action=argparse.BooleanOptionalAction, default=None,
+        help="with up: a real node beside the simulated ones; by default on Linux as root",
+    )
     parser.add_argument("--kind", action="store_true", help="use kind, where it is installed, instead")
 
 
@@ -20,7 +24,8 @@ def run(args: argparse.Namespace) -> int:
 
     module, name = (kind if args.kind else embedded), local_cluster()
     if args.action == "up":
-        print(module.up(name=name, install=not args.no_install, progress=note))
+        options = {} if args.kind else {"real": args.real_node}
+        print(module.up(name=name, install=not args.no_install, progress=note, **options))
     elif args.action == "status":
         print(module.status(name=name))
     else:

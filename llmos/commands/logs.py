@@ -93,7 +93,7 @@ def _pods(session: Session, name: str | None) -> tuple[list[KubeObject], list[Ku
     listed = session.kube.get("pods", "-n", session.stack.plan.namespace.name, "-l", selector)
     found = [pod for pod in listed if name is None or _belongs(pod, name, session)]
     # Only the embedded cluster has simulated nodes, and elsewhere one may not be allowed to list nodes.
-    nodes = session.kube.get("nodes") if session.simulated else []
+    nodes = session.kube.get("nodes") if session.stack.plan.target == "local" else []
     silent = {node["metadata"]["name"] for node in nodes if is_simulated(node)}
     real = [pod for pod in found if pod["spec"].get("nodeName") not in silent]
     return real, [pod for pod in found if pod["spec"].get("nodeName") in silent]

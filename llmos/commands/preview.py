@@ -86,7 +86,7 @@ def _actions(session: Session, program: Program) -> Sequence[EngineAction]:
         note("target aws: without the pulumi engine nobody is asked what exists, so every action is unknown")
         return actions_of(program)
     if session.kube is None:
-        action = "unknown" if session.run.offline or not session.simulated else "create"
+        action = "unknown" if session.run.offline or session.stack.plan.target != "local" else "create"
         types = type_of(program)
         return [
             EngineAction(type=types[key], kind=key[0], namespace=key[1], name=key[2], action=action)

@@ -54,7 +54,7 @@ def kube(request: pytest.FixtureRequest) -> Iterator[Kube]:
     name = "llmos-test-aws"
     embedded.down(name=name)
     try:
-        info: ClusterInfo = embedded.up(name=name)
+        info: ClusterInfo = embedded.up(name=name, real=False)
         kube = Kube(kubectl=info.kubectl, kubeconfig=info.kubeconfig, context=info.context)
         for file in definitions(request.param):
             kube.run("apply", "--server-side", "--force-conflicts", "-f", str(file))

@@ -15,6 +15,7 @@ from llmos.cluster import control_plane, embedded
 from llmos.cluster.binaries import Binaries
 from llmos.cluster.control_plane import Ports
 from llmos.cluster.info import ClusterInfo, ClusterStatus
+from llmos.cluster.networks import Network
 from llmos.cluster.processes import ProcessState
 from llmos.cluster.record import Record, cluster_folder
 from planner.faults import EnvironmentFault, UserFault
@@ -75,14 +76,14 @@ def test_the_control_plane_listens_on_loopback_and_knows_no_anonymous_user(
     monkeypatch.setattr(control_plane, "run", lambda command, **_: calls.append([str(word) for word in command]))
     ports = Ports(**{field.name: 20_000 + number for number, field in enumerate(fields(Ports))})
     folder = cluster_folder("one")
-    control_plane.create("one", folder=folder, binaries=BINARIES, ports=ports)
+    control_plane.create("one", folder=folder, binaries=BINARIES, ports=ports, network=Network(cidr="10.224.4.0/22"))
 
     config, *stages = yaml.safe_load_all((folder / "create.yaml").read_text(encoding="utf-8"))
     options = config["options"]
     assert options["bindAddress"] == "127.0.0.1"
     assert options["kubeApiserverPort"] == ports.kube_apiserver
     patches = {patch["name"]: patch["extraArgs"] for patch in config["componentsPatches"]}
-    assert {"key": "anonymous-auth", "value": "false"} in patches["kube-apiserver"]
+    assert {"key": "anonymous-auth", "value": "false", "override": False} in patches["kube-apiserver"]
     assert {stage["kind"] for stage in stages} == {"Stage"}
     # An empty --kubeconfig keeps kwokctl away from the user's own.
     assert calls == [

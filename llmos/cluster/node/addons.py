@@ -1,0 +1,47 @@
+"""What the cluster itself runs on its real node: name service, metrics, and the rights of the node's programs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from llmos.cluster.binaries import NodeBinaries
+from llmos.cluster.node import runtime
+from llmos.cluster.node.layout import NODE_NAME, Layout
+from llmos.cluster.versions import COREDNS, METRICS_SERVER
+from llmos.process import run
+
+__all__ = ["apply", "put_images"]
+
+_PROCESSORS_MINIMUM = 16
+"""Processors that the node offers at least: ten replicas of the sample application, its model server and the extra pods
+of a rolling update fit, of half a processor each, and somebody's own application of the same size beside them."""
+
+_COREDNS_IMAGE = f"llmagentos.dev/coredns:{COREDNS.version}"
+_METRICS_IMAGE = f"llmagentos.dev/metrics-server:{METRICS_SERVER.version}"
+
+
+def put_images(layout: Layout, *, binaries: NodeBinaries) -> None:
+    """Make the images of the cluster's own pods from its programs."""
+    runtime.ensure_image(layout, binaries.node_helper, name=runtime.PAUSE_IMAGE, entrypoint=["/program", "pause"])
+    runtime.ensure_image(layout, binaries.coredns, name=_COREDNS_IMAGE, entrypoint=["/program"])
+    runtime.ensure_image(layout, binaries.metrics_server, name=_METRICS_IMAGE, entrypoint=["/program"])
+
+
+def apply(layout: Layout, *, kubectl: Path) -> None:
+    """Create these objects, or bring them back to what they should be."""
+    upstream = (layout.folder / "resolv.conf").read_text(encoding="utf-8")
+    values = {
+        "NODE": NODE_NAME,
+        "PROCESSORS": str(max(_PROCESSORS_MINIMUM, os.cpu_count() or 1)),
+        "FORWARD": "forward . /etc/resolv.conf" if upstream else "# no name server outside is known",
+        "COREDNS_IMAGE": _COREDNS_IMAGE,
+        "METRICS_IMAGE": _METRICS_IMAGE,
+        "DNS_ADDRESS": layout.network.dns_address,
+    }
+    text = Path(__file__).with_name("addons.yaml").read_text(encoding="utf-8")
+    for name, value in values.items():
+        text = text.replace(f"%{name}%", value)
+    command = [kubectl, "--kubeconfig", layout.cluster / "kubeconfig.yaml"]
+    words = ["apply", "--server-side", "--force-conflicts", "--validate=false", "-f", "-"]
+    run([*command, *words], stdin=text)

@@ -1,0 +1,48 @@
+"""Letting the real node join its cluster, and seeing whether all of it runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from llmos.cluster.binaries import NodeBinaries
+from llmos.cluster.node import addons, agents, cgroups, links, runtime, settings
+from llmos.cluster.node.layout import NODE_NAME, Layout
+from llmos.cluster.processes import states
+from llmos.process import run
+
+__all__ = ["ensure_running", "forget"]
+
+
+def ensure_running(layout: Layout, *, binaries: NodeBinaries, kubectl: Path, api_port: int) -> None:
+    """Make the node, or start what of it does not run; the API server must answer.
+
+    Args:
+        layout: where everything of it is.
+        binaries: the programs.
+        kubectl: to apply what the cluster itself runs on the node.
+        api_port: the API server's port on loopback.
+
+    Raises:
+        EnvironmentFault: a program ended, or the machine refused something; says what.
+    """
+    layout.folder.mkdir(parents=True, mode=0o700, exist_ok=True)
+    settings.keep()
+    cgroups.create(layout.mark)
+    links.add(layout)
+    agents.configure(layout, api_port=api_port)
+    runtime.start(layout)
+    addons.put_images(layout, binaries=binaries)
+    addons.apply(layout, kubectl=kubectl)
+    made = agents.daemons(layout, binaries=binaries, api_port=api_port)
+    # Also those whose record an interrupted command did not come to write.
+    found = states(layout.cluster, components=[daemon.name for daemon in made])
+    alive = {state.name for state in found if state.running}
+    for daemon in made:
+        if daemon.name not in alive:
+            daemon.start()
+
+
+def forget(layout: Layout, *, kubectl: Path) -> None:
+    """Delete the node from the cluster, which then moves its pods; the machine's side is `removal`."""
+    command = [kubectl, "--kubeconfig", layout.cluster / "kubeconfig.yaml"]
+    run([*command, "delete", "node", NODE_NAME, "--ignore-not-found"])

@@ -1,0 +1,111 @@
+"""The node's network: a namespace of its own, a link to the machine, and a way from there to the outside.
+
+In a namespace of its own kube-proxy's chains, which have fixed names, meet neither those of another cluster nor those
+of a Kubernetes that the machine belongs to; and they are gone with the namespace.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from llmos.cluster.node.layout import Layout
+from llmos.process import run
+
+__all__ = ["QUEUE", "add", "remove"]
+
+QUEUE = 100
+"""Netfilter queue, within the namespace, of the packets about which network policies decide."""
+
+_WHERE = "network of the real node"
+_FIX = "check that this root may create network namespaces, interfaces and iptables rules"
+_UPLINK = "uplink"
+
+
+def add(layout: Layout) -> None:
+    """Make what is not there yet; nothing changes where all is."""
+    if not _mounted(layout.netns):
+        layout.netns.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
+        layout.netns.touch()
+        _run("unshare", f"--net={layout.netns}", "true")
+    if not Path("/sys/class/net", layout.mark).exists():
+        _link(layout)
+    _enable_forwarding(layout)
+    for table, chain, rule in _machine_rules(layout):
+        _ensure_rule([], table, chain, rule)
+    for table, chain, rule in _node_rules(layout):
+        _ensure_rule(layout.inside, table, chain, rule)
+
+
+def remove(layout: Layout) -> None:
+    """Take down the namespace, the link and the machine's rules; nothing that lives in it may still run."""
+    for table, chain, rule in _machine_rules(layout):
+        while run(["iptables", "-w", "-t", table, "-D", chain, *rule], check=False).returncode == 0:
+            pass
+    if Path("/sys/class/net", layout.mark).exists():
+        _run("ip", "link", "delete", layout.mark)
+    while _mounted(layout.netns):
+        _run("umount", "--lazy", str(layout.netns))
+
+
+def _link(layout: Layout) -> None:
+    network, inside = layout.network, layout.inside
+    size = network.link.prefixlen
+    _run("ip", "link", "add", layout.mark, "type", "veth", "peer", "name", _UPLINK, "netns", str(layout.netns))
+    _run("ip", "address", "add", f"{network.host_address}/{size}", "dev", layout.mark)
+    _run("ip", "link", "set", layout.mark, "up")
+    _run(*inside, "ip", "link", "set", "lo", "up")
+    _run(*inside, "ip", "address", "add", f"{network.node_address}/{size}", "dev", _UPLINK)
+    _run(*inside, "ip", "link", "set", _UPLINK, "up")
+    _run(*inside, "ip", "route", "replace", "default", "via", network.host_address)
+    for target in (network.services, network.pods):
+        _run("ip", "route", "replace", str(target), "via", network.node_address, "dev", layout.mark)
+
+
+def _enable_forwarding(layout: Layout) -> None:
+    # Within the namespace only; the machine's own switch is kept by `settings`.
+    _run(*layout.inside, "sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward")
+
+
+def _machine_rules(layout: Layout) -> list[tuple[str, str, list[str]]]:
+    """Pods reach the outside under the machine's address, and get answers; nobody outside reaches pods."""
+    mine = ["-m", "comment", "--comment", layout.mark]
+    answers = ["-m", "conntrack", "--ctstate", "RELATED,ESTABLISHED"]
+    source = f"{layout.network.node_address}/32"
+    return [
+        ("nat", "POSTROUTING", ["-s", source, "!", "-o", layout.mark, *mine, "-j", "MASQUERADE"]),
+        ("filter", "FORWARD", ["-i", layout.mark, *mine, "-j", "ACCEPT"]),
+        ("filter", "FORWARD", ["-o", layout.mark, *answers, *mine, "-j", "ACCEPT"]),
+    ]
+
+
+def _node_rules(layout: Layout) -> list[tuple[str, str, list[str]]]:
+    pods, queue = str(layout.network.pods), ["-j", "NFQUEUE", "--queue-num", str(QUEUE)]
+    own = ["-m", "owner", "--uid-owner", "0", "-j", "ACCEPT"]
+    known = ["-m", "conntrack", "--ctstate", "RELATED,ESTABLISHED", "-j", "ACCEPT"]
+    return [
+        ("nat", "POSTROUTING", ["-s", pods, "-o", _UPLINK, "-j", "MASQUERADE"]),
+        # First packets only, after the address of a Service has become that of a pod and before any masquerading. The
+        # kubelet's probes pass; without anybody at the queue no connection is made.
+        ("mangle", "POSTROUTING", own),
+        ("mangle", "POSTROUTING", known),
+        ("mangle", "POSTROUTING", ["-s", pods, *queue]),
+        ("mangle", "POSTROUTING", ["-d", pods, *queue]),
+    ]
+
+
+def _ensure_rule(inside: Sequence[str], table: str, chain: str, rule: Sequence[str]) -> None:
+    words = [*inside, "iptables", "-w", "-t", table]
+    if run([*words, "-C", chain, *rule], check=False).returncode != 0:
+        # Before what others have put there on the machine (Docker drops what it does not know); in order inside.
+        at = [] if inside else ["1"]
+        _run(*words, "-A" if inside else "-I", chain, *at, *rule)
+
+
+def _mounted(path: Path) -> bool:
+    mounts = Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()
+    return str(path.resolve()) in (line.split()[1].encode().decode("unicode_escape") for line in mounts)
+
+
+def _run(*words: str) -> None:
+    run(list(words), where=_WHERE, fix=_FIX)
