@@ -12,14 +12,15 @@ from planner.catalogue import Catalogue
 from planner.faults import EnvironmentFault, Fault, UserFault
 from planner.settings import RequestHistory, StackSettings
 from planner.sizing import SizedNode, Sizing
-from planner.sizing.curve import CurvePoint, cost_curve
+from planner.sizing.curve import APPLICATIONS_LAYER, CurvePoint, cost_curve
 from planner.sizing.inputs import histories
 
 __all__ = ["plot_costs", "plot_demand", "plot_fill"]
 
 _FORMATS = (".png", ".svg")
-_MOST_NODES = 40
-"""Bars that can still be told apart; equal nodes beyond are counted in the label."""
+_MOST_NODES = 16
+"""Nodes that can still be told apart; where there are more, equal ones are drawn once and counted in the label."""
+_SHARES = ("GPUs in use", "GPUs busy at the expected traffic", "vCPU requested", "memory requested")
 
 
 def plot_costs(
@@ -44,7 +45,8 @@ def plot_costs(
 
 def _costs(axes: Any, points: tuple[CurvePoint, ...], *, budget: float | None) -> None:
     loads = [point.load for point in points]
-    names = sorted(points[0].usd_per_month)
+    # What only the stack as a whole pays for lies beneath its models.
+    names = sorted(points[0].usd_per_month, key=lambda name: (name != APPLICATIONS_LAYER, name))
     axes.stackplot(
         loads, [[point.usd_per_month[name] for point in points] for name in names], labels=names, step="mid", alpha=0.8
     )
@@ -69,15 +71,19 @@ def plot_fill(path: Path, sizing: Sizing, *, stack: str) -> None:
             raise _nothing("the stack has no nodes, so there is no fill to draw")
         axes = figure.subplots()
         labels, rows = zip(*_bars(sizing), strict=True)
-        height = 0.8 / len(rows[0])
-        colours = pyplot.rcParams["axes.prop_cycle"].by_key()["color"]
-        for number, name in enumerate(rows[0]):
-            places = [row - 0.4 + height * (number + 0.5) for row in range(len(rows))]
-            shares = [100 * row[name] for row in rows]
-            bars = axes.barh(places, shares, height=height * 0.9, label=name, color=colours[number], alpha=0.8)
-            axes.bar_label(bars, fmt="%.0f %%", padding=3, fontsize=7)
+        colours = dict(zip(_SHARES, pyplot.rcParams["axes.prop_cycle"].by_key()["color"], strict=False))
+        for place, row in enumerate(rows):
+            height = 0.8 / len(row)
+            for number, (name, share) in enumerate(row.items()):
+                bars = axes.barh(place - 0.4 + height * (number + 0.5), 100 * share, height=height * 0.9,
+                                 color=colours[name], alpha=0.8)  # fmt: skip
+                axes.bar_label(bars, fmt="%.0f %%", padding=3, fontsize=7)
+        for name in _SHARES:
+            if any(name in row for row in rows):
+                axes.barh(0, 0, color=colours[name], alpha=0.8, label=name)
         axes.set_yticks(range(len(labels)), labels)
-        axes.invert_yaxis()
+        axes.set_ylim(len(labels) - 0.5, -0.5)
+        axes.set_axisbelow(True)
         axes.set(xlabel="percent of the node", xlim=(0, 112), title=f"Fill of the nodes of stack {stack}")
         axes.grid(axis="x", linewidth=0.4)
         figure.set_figheight(max(3.0, 1.2 + 0.8 * len(labels)))
@@ -102,19 +108,16 @@ def _all_nodes(sizing: Sizing) -> tuple[SizedNode, ...]:
 
 
 def _shares(node: SizedNode, sizing: Sizing) -> dict[str, float]:
-    gpus = node.gpus_used / node.gpus if node.gpus else 0.0
+    asked = {"vCPU requested": node.vcpu_used / node.vcpu, "memory requested": node.memory_gib_used / node.memory_gib}
+    if not node.gpus:
+        return asked
     pods = {name.removeprefix("models."): count for name, count in node.pods.items()}
     # Models with stated hardware have no known rate; their GPUs count as used only.
     busy = sum(
         sizing.models[name].busy * count * sizing.models[name].gpus for name, count in pods.items()
         if name in sizing.models
     )  # fmt: skip
-    return {
-        "GPUs in use": gpus,
-        "GPUs busy at the expected traffic": busy / node.gpus if node.gpus else 0.0,
-        "vCPU requested": node.vcpu_used / node.vcpu,
-        "memory requested": node.memory_gib_used / node.memory_gib,
-    }
+    return {"GPUs in use": node.gpus_used / node.gpus, "GPUs busy at the expected traffic": busy / node.gpus, **asked}
 
 
 def plot_demand(path: Path, settings: StackSettings, sizing: Sizing, *, stack: str, folder: Path) -> None:

@@ -171,6 +171,7 @@ def _print(
 
 def _warn_of_old_prices(sizing: Sizing, catalogue: Catalogue) -> None:
     kinds = {kind for model in sizing.models.values() for kind in (model.instance_type, *model.fallbacks)}
+    kinds |= {node.instance_type for node in sizing.applications.nodes} if sizing.applications else set()
     for kind in catalogue.stale_prices(today=dt.date.today(), names=sorted(kinds)):
         date = catalogue.instances[kind].price_date
         warn(f"the price of {kind} is of {date}; state a newer one under catalog: {{instances: [...]}}")

@@ -178,6 +178,11 @@ def _warnings(history: History, tested_seconds: int, ahead_seconds: int) -> tupl
         found.append("less than a day of history: no daily pattern is known")
     elif days < 14:
         found.append("less than two weeks of history: no weekly pattern could be tested")
+    elif days < 21:
+        found.append(
+            "less than three weeks of history: forecasts were tested before a weekly pattern could be known, so "
+            "quantiles of later days are wide"
+        )
     missing = 1 - history.known.mean()
     if missing > 0.05:
         found.append(f"{missing:.0%} of the bins are unknown (gaps, or zeros that a service this busy cannot have)")

@@ -12,17 +12,20 @@ from planner.sizing.build import prepare
 from planner.sizing.placed import placed
 from planner.sizing.refusals import refuse_conflicts, refuse_model
 
-__all__ = ["LOADS", "CurvePoint", "cost_curve"]
+__all__ = ["APPLICATIONS_LAYER", "LOADS", "CurvePoint", "cost_curve"]
 
 LOADS = tuple(step / 4 for step in range(1, 17))
 """A quarter of the expected traffic to four times as much."""
+APPLICATIONS_LAYER = "nodes of applications"
+"""No model has a name with blanks."""
 _GAP = 1e-3
 """A tenth of a percent is less than a line is wide."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CurvePoint:
-    """Cost of the sized models at ``load`` times the expected traffic, by model, in USD per month."""
+    """Cost of the sized models at ``load`` times the expected traffic, by model, in USD per month; and of applications,
+    where their nodes are rented, whose replicas are as stated at any load."""
 
     load: float
     usd_per_month: dict[str, float]
@@ -49,6 +52,10 @@ def cost_curve(
             # Only a promise on where replicas stand can be in the way of an unbounded plan.
             raise refuse_conflicts(prepared, result, free, catalogue, where=where, folder=folder)
         month = {name: usd_per_month(placed(name, result).usd_per_hour) for name in sorted(prepared.choices)}
+        if prepared.side.counted:
+            on_cpus = {pool.name for pool in prepared.side.problem.pools}
+            rent = sum(node.usd_per_hour for node in result.nodes if node.pool in on_cpus)
+            month[APPLICATIONS_LAYER] = usd_per_month(rent)
         points.append(CurvePoint(load=load, usd_per_month=month))
     return tuple(points)
 

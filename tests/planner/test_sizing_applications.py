@@ -9,12 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from llmos.plots import _bars
 from planner.catalogue import load
 from planner.faults import UserFault
 from planner.lock import parse_lock
 from planner.plan import Plan, make_plan
 from planner.settings import parse
-from planner.sizing import Sizing
+from planner.sizing import Sizing, with_own_rows
+from planner.sizing.curve import APPLICATIONS_LAYER, cost_curve
 from planner.sizing.decide import decide
 
 CHAT = {
@@ -114,6 +116,20 @@ def test_rented_nodes_count_against_the_budget_and_quotas() -> None:
     assert kept is not None and all(not node.instance_type.startswith("c7i.") for node in kept.nodes)
 
 
+def test_the_curve_of_costs_has_them_where_they_count() -> None:
+    points = cost_curve(parse({**BASE, **RENTED}, where="P"), load(), where="P")
+    side = sized({**BASE, **RENTED}).applications
+    assert side is not None
+    for point in points:
+        assert point.usd_per_month[APPLICATIONS_LAYER] == pytest.approx(side.usd_per_month, rel=1e-3)
+    assert all(set(point.usd_per_month) == {"chat"} for point in cost_curve(parse(BASE, where="P"), load(), where="P"))
+
+
+def test_a_picture_of_a_node_without_gpus_has_no_bars_of_gpus() -> None:
+    shares = {label.split("\n")[0]: set(row) for label, row in _bars(sized(BASE))}
+    assert shares["g6e.xlarge"] > shares["c7i.large"] == {"vCPU requested", "memory requested"}
+
+
 def test_owned_nodes_are_filled_before_any_is_rented() -> None:
     side = sized({**BASE, "gpu_pool": {"owned": {"m7i.4xlarge": 1}}}).applications
     assert side is not None
@@ -164,8 +180,6 @@ def test_more_pods_and_dearer_machines_never_cost_less(
             "catalog": catalog or {},
         }  # fmt: skip
         parsed = parse(raw, where="P")
-        from planner.sizing import with_own_rows
-
         side = decide(parsed, with_own_rows(load(), parsed, where="P"), where="P").applications
         assert side is not None
         return side.usd_per_month
