@@ -59,12 +59,14 @@ def document(*statements: Mapping[str, Any]) -> str:
     return json.dumps({"Version": _VERSION, "Statement": list(statements)}, sort_keys=True)
 
 
-def service_trust(plan: AwsPlan, service: str) -> str:
-    """Who may assume a role: a service of AWS, on behalf of this account."""
+def service_trust(plan: AwsPlan, service: str, *, tagged: bool = False) -> str:
+    """Who may assume a role: a service of AWS, on behalf of this account; ``tagged`` where its sessions carry tags."""
     own = {"StringEquals": {"aws:SourceAccount": plan.account}}
     # EC2 and the control plane of EKS assume roles without naming a source.
     conditions = None if service in ("ec2.amazonaws.com", "eks.amazonaws.com") else own
     statement: dict[str, Any] = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
+    if tagged:
+        statement["Action"] = ["sts:AssumeRole", "sts:TagSession"]
     return document({**statement, "Condition": conditions} if conditions else statement)
 
 

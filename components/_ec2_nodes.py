@@ -1,6 +1,8 @@
-"""Karpenter's two objects for machines of EC2, as plain dictionaries in Kubernetes' own spelling.
+"""Karpenter's two objects for machines of EC2, and the node class of EKS Auto Mode, as plain dictionaries in
+Kubernetes' own spelling.
 
-Source: https://karpenter.sh/docs/concepts/nodeclasses/ and .../nodepools/ (v1).
+Source: https://karpenter.sh/docs/concepts/nodeclasses/ and .../nodepools/ (v1),
+https://docs.aws.amazon.com/eks/latest/userguide/create-node-class.html
 """
 
 from __future__ import annotations
@@ -8,9 +10,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["NODE_CLASS_API", "node_class_ref", "node_class_spec", "node_pool_spec"]
+__all__ = [
+    "AUTO_CLASS_API",
+    "NODE_CLASS_API",
+    "auto_class_ref",
+    "auto_class_spec",
+    "node_class_ref",
+    "node_class_spec",
+    "node_pool_spec",
+]
 
-NODE_CLASS_API = "karpenter.k8s.aws/v1"
+NODE_CLASS_API, AUTO_CLASS_API = "karpenter.k8s.aws/v1", "eks.amazonaws.com/v1"
 # Where images and pods are kept: Bottlerocket has its system on a disk of its own.
 _DISKS = {"al2023": ("/dev/xvda",), "bottlerocket": ("/dev/xvdb", "/dev/xvda")}
 _SYSTEM_GIB = 4
@@ -59,6 +69,31 @@ def node_class_spec(
     return spec
 
 
+def auto_class_spec(
+    *,
+    role: str,
+    subnet_tags: Mapping[str, str],
+    security_group_tags: Mapping[str, str],
+    volume_gib: int,
+    tags: Mapping[str, str],
+    capacity_reservations: Sequence[str] = (),
+) -> dict[str, Any]:
+    """The spec of a NodeClass of EKS Auto Mode, which always encrypts disks, keeps the metadata service from pods, and
+    enforces NetworkPolicies where this says so; the arguments as ``node_class_spec`` takes them."""
+    spec: dict[str, Any] = {
+        "role": role,
+        "subnetSelectorTerms": [{"tags": dict(subnet_tags)}],
+        "securityGroupSelectorTerms": [{"tags": dict(security_group_tags)}],
+        "ephemeralStorage": {"size": f"{volume_gib}Gi"},
+        # The namespaces deny by default themselves; others on the cluster are left as they are.
+        "networkPolicy": "DefaultAllow",
+        "tags": dict(tags),
+    }
+    if capacity_reservations:
+        spec["capacityReservationSelectorTerms"] = [{"id": name} for name in capacity_reservations]
+    return spec
+
+
 def _disk(device: str, gib: int) -> dict[str, Any]:
     ebs = {"volumeSize": f"{gib}Gi", "volumeType": "gp3", "encrypted": True, "deleteOnTermination": True}
     return {"deviceName": device, "ebs": ebs}
@@ -67,6 +102,11 @@ def _disk(device: str, gib: int) -> dict[str, Any]:
 def node_class_ref(name: str) -> dict[str, str]:
     """How a NodePool names an EC2NodeClass."""
     return {"group": NODE_CLASS_API.partition("/")[0], "kind": "EC2NodeClass", "name": name}
+
+
+def auto_class_ref(name: str) -> dict[str, str]:
+    """How a NodePool names a NodeClass of EKS Auto Mode."""
+    return {"group": AUTO_CLASS_API.partition("/")[0], "kind": "NodeClass", "name": name}
 
 
 def node_pool_spec(

@@ -30,8 +30,8 @@ from planner.plan import ApplicationPlan, ModelPlan, Plan
 if TYPE_CHECKING:
     from components.aws.aws_endpoint import AwsEndpoint
     from components.aws.cluster_stack import ClusterStack
-    from components.aws.ec2_gpu_pool import Ec2GpuPool
     from components.aws.ecr_registry import EcrRegistry
+    from components.aws.workload import GpuPool
 
 __all__ = ["LlmStack", "LlmStackArgs", "Machine", "make_stack"]
 
@@ -80,7 +80,7 @@ class LlmStack(Component):
         self._bucket = aws_workload().weights(self, plan.aws, self._identity, [self._namespace]) if plan.aws else None
         servers = {model.name: self._model_server(model) for model in plan.models}
         if plan.aws:
-            aws_workload().watch(self, plan, self._identity, [self._namespace])
+            aws_workload().beside(self, plan, self._identity, [self._namespace])
         endpoints = {app.name: self._application(app, servers.get(app.model)) for app in plan.applications}
         self.summary = {
             "namespace": plan.namespace.name,
@@ -129,7 +129,7 @@ class LlmStack(Component):
             ).ref
         return refs
 
-    def _gpu_pool(self) -> GpuNodePool | Ec2GpuPool | None:
+    def _gpu_pool(self) -> GpuNodePool | GpuPool | None:
         pool = self._plan.gpu_pool
         if pool is None:
             return None

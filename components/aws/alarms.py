@@ -29,12 +29,14 @@ class AlarmsArgs:
         topic: name of the SNS topic.
         nat_ids: NAT gateways by zone.
         durable: outside dev.
+        interruptions: whether Karpenter's queue is there to be watched.
     """
 
     aws: AwsPlan
     topic: str
     nat_ids: Sequence[tuple[str, pulumi.Input[str]]]
     durable: bool
+    interruptions: bool = True
 
 
 class Alarms(Component):
@@ -80,11 +82,12 @@ class Alarms(Component):
                 f"{name}-nat-{zone}", "no port was free for a connection to the internet", namespace="AWS/NATGateway",
                 metric="ErrorPortAllocation", dimensions={"NatGatewayId": nat}, statistic="Sum", above=0,
             )
-        self._alarm(
-            f"{name}-interruptions", "Karpenter does not read what EC2 warns of", namespace="AWS/SQS",
-            metric="ApproximateAgeOfOldestMessage", dimensions={"QueueName": f"{plan.cluster_name}-interruptions"},
-            statistic="Maximum", above=_QUEUE_AGE_SECONDS,
-        )
+        if self._args.interruptions:
+            self._alarm(
+                f"{name}-interruptions", "Karpenter does not read what EC2 warns of", namespace="AWS/SQS",
+                metric="ApproximateAgeOfOldestMessage", dimensions={"QueueName": f"{plan.cluster_name}-interruptions"},
+                statistic="Maximum", above=_QUEUE_AGE_SECONDS,
+            )
         shells = f"{plan.cluster_name}-shells"
         aws.cloudwatch.LogMetricFilter(
             f"{name}-shells",

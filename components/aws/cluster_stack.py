@@ -20,6 +20,7 @@ from components.aws.load_balancer_controller import LoadBalancerController, Load
 from components.aws.managed_monitoring import ManagedMonitoring, ManagedMonitoringArgs
 from components.aws.monitoring import Monitoring, MonitoringArgs
 from components.aws.network import Network, NetworkArgs
+from components.aws.network_policies import NetworkPolicies
 from components.aws.node_group import NodeGroup, NodeGroupArgs
 from components.aws.pull_through_cache import PullThroughCache, PullThroughCacheArgs
 from components.aws.spending_limit import SpendingLimit, SpendingLimitArgs
@@ -71,14 +72,18 @@ class ClusterStack(Component):
         cluster = EksCluster(
             "cluster",
             EksClusterArgs(
-                aws=self._aws, cluster=self._cluster, subnet_ids=network.private_subnet_ids, durable=self._durable
+                aws=self._aws, cluster=self._cluster, subnet_ids=network.private_subnet_ids, durable=self._durable,
+                cache_prefixes=[cache.prefix for cache in self._cluster.caches],
             ),
             self.child(depends_on=network.routes),
         )
         config = kubeconfig(self._aws, endpoint=cluster.endpoint, certificate=cluster.certificate)
         inside = self._inside(config, cluster)
         PullThroughCache("cache", PullThroughCacheArgs(caches=self._cluster.caches), self.child())
-        self._nodes(network, cluster, inside)
+        if self._cluster.auto_mode:
+            self._auto_nodes(network, cluster, inside)
+        else:
+            self._nodes(network, cluster, inside)
         self._watch(network, cluster, inside)
         self.summary = {
             "cluster": self._aws.cluster_name,
@@ -104,7 +109,10 @@ class ClusterStack(Component):
         """Alarms, the budget, and Prometheus with Grafana."""
         topic = f"{self._aws.cluster_name}-alarms" if self._aws.alert_emails else ""
         if topic:
-            args = AlarmsArgs(aws=self._aws, topic=topic, nat_ids=network.nat_ids, durable=self._durable)
+            args = AlarmsArgs(
+                aws=self._aws, topic=topic, nat_ids=network.nat_ids, durable=self._durable,
+                interruptions=not self._cluster.auto_mode,
+            )  # fmt: skip
             Alarms("alarms", args, self.child(depends_on=[cluster]))
         if self._aws.budget_usd:
             SpendingLimit("budget", SpendingLimitArgs(aws=self._aws, stack=self._stack), self.child())
@@ -153,9 +161,24 @@ class ClusterStack(Component):
             self.child(depends_on=[karpenter], providers=[inside]),
         )
         self._general = self._addons("addons-on-general-nodes", cluster, _ON_GENERAL_NODES, [general])
-        LoadBalancerController(
-            "load-balancers",
-            LoadBalancerControllerArgs(aws=self._aws, cluster_name=cluster.name, vpc_id=network.vpc_id),
-            self.child(depends_on=[second], providers=[inside]),
-        )
+        self._load_balancers(network, cluster, inside, second)
         DevicePlugin("device-plugin", DevicePluginArgs(), self.child(depends_on=[second], providers=[inside]))
+
+    def _auto_nodes(self, network: Network, cluster: EksCluster, inside: pulumi.ProviderResource) -> None:
+        """EKS brings the rest: machines for controllers, network, DNS, volumes, pod identities, the GPU plugin."""
+        enforced = NetworkPolicies("network-policies", self.child(depends_on=[cluster], providers=[inside]))
+        general = GeneralNodes(
+            "general-nodes",
+            GeneralNodesArgs(
+                aws=self._aws, cluster=self._cluster, node_role=self._aws.node_role, subnet_tag=self._tag
+            ),
+            self.child(depends_on=[enforced], providers=[inside]),
+        )
+        self._general = self._addons("addons-on-general-nodes", cluster, _ON_GENERAL_NODES, [general])
+        self._load_balancers(network, cluster, inside, enforced)
+
+    def _load_balancers(
+        self, network: Network, cluster: EksCluster, inside: pulumi.ProviderResource, after: pulumi.Resource
+    ) -> None:
+        args = LoadBalancerControllerArgs(aws=self._aws, cluster_name=cluster.name, vpc_id=network.vpc_id)
+        LoadBalancerController("load-balancers", args, self.child(depends_on=[after], providers=[inside]))

@@ -1,4 +1,4 @@
-"""Ec2GpuPool: GPU nodes of EC2, made by Karpenter when model servers need them."""
+"""Ec2GpuPool: GPU nodes of EC2, made by Karpenter or by EKS Auto Mode when model servers need them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,15 @@ from typing import Any
 import pulumi
 
 from components._base import Component, Identity
-from components._ec2_nodes import NODE_CLASS_API, node_class_ref, node_class_spec, node_pool_spec
+from components._ec2_nodes import (
+    AUTO_CLASS_API,
+    NODE_CLASS_API,
+    auto_class_ref,
+    auto_class_spec,
+    node_class_ref,
+    node_class_spec,
+    node_pool_spec,
+)
 from components._kubernetes import KubernetesObject
 from planner.plan import AwsPlan, GpuNodesPlan, GpuPoolPlan
 
@@ -42,7 +50,7 @@ class Ec2GpuPoolArgs:
 
 
 class Ec2GpuPool(Component):
-    """An EC2NodeClass and its NodePools, kept free of other pods by a taint.
+    """An EC2NodeClass, or EKS Auto Mode's NodeClass, and its NodePools, kept free of other pods by a taint.
 
     With spot there are two pools: the floor on demand, filled first, and the rest on spot. Karpenter knows no share of
     on-demand machines within a pool.
@@ -57,17 +65,7 @@ class Ec2GpuPool(Component):
         super().__init__(name, opts=opts)
         self._args = args
         pool, nodes = args.pool, args.nodes
-        labels = args.identity.labels(name, "gpu-pool")
-        node_class = KubernetesObject(
-            NODE_CLASS_API, "EC2NodeClass", f"{name}-class",
-            metadata={"name": pool.name, "labels": labels},
-            spec=node_class_spec(
-                image_alias=nodes.image_alias, role=nodes.role, subnet_tags=nodes.subnet_tags,
-                security_group_tags=nodes.security_group_tags, volume_gib=nodes.volume_gib, tags=args.aws.tags,
-                capacity_reservations=nodes.capacity_reservations,
-            ),
-            opts=self.child(),
-        )
+        node_class = self._auto_class(name) if nodes.auto_mode else self._karpenters_class(name)
         floor = min(nodes.on_demand_gpus, pool.max_gpus)
         # A pool without a floor under it keeps the name, so that spot can be turned on without new machines.
         if floor and pool.max_gpus > floor:
@@ -77,6 +75,31 @@ class Ec2GpuPool(Component):
         self.node_selector = {_POOL_LABEL: pool.name}
         self.register_outputs({"node_selector": self.node_selector})
 
+    def _karpenters_class(self, name: str) -> KubernetesObject:
+        args, nodes = self._args, self._args.nodes
+        return KubernetesObject(
+            NODE_CLASS_API, "EC2NodeClass", f"{name}-class",
+            metadata={"name": args.pool.name, "labels": args.identity.labels(name, "gpu-pool")},
+            spec=node_class_spec(
+                image_alias=nodes.image_alias, role=nodes.role, subnet_tags=nodes.subnet_tags,
+                security_group_tags=nodes.security_group_tags, volume_gib=nodes.volume_gib, tags=args.aws.tags,
+                capacity_reservations=nodes.capacity_reservations,
+            ),
+            opts=self.child(),
+        )
+
+    def _auto_class(self, name: str) -> KubernetesObject:
+        args, nodes = self._args, self._args.nodes
+        return KubernetesObject(
+            AUTO_CLASS_API, "NodeClass", f"{name}-class",
+            metadata={"name": args.pool.name, "labels": args.identity.labels(name, "gpu-pool")},
+            spec=auto_class_spec(
+                role=nodes.role, subnet_tags=nodes.subnet_tags, security_group_tags=nodes.security_group_tags,
+                volume_gib=nodes.volume_gib, tags=args.aws.tags, capacity_reservations=nodes.capacity_reservations,
+            ),
+            opts=self.child(),
+        )
+
     def _pool(
         self, name: str, object_name: str, node_class: KubernetesObject, *, gpus: int, spot: bool, weight: int = 0
     ) -> None:
@@ -84,7 +107,7 @@ class Ec2GpuPool(Component):
         reserved = ["reserved"] if nodes.capacity_reservations else []
         plugin: dict[str, str] = {_PLUGIN_LABEL: "true"} if nodes.device_plugin else {}
         spec: dict[str, Any] = node_pool_spec(
-            node_class=node_class_ref(args.pool.name),
+            node_class=(auto_class_ref if nodes.auto_mode else node_class_ref)(args.pool.name),
             instance_types=args.pool.instance_types,
             capacity_types=[*reserved, "spot" if spot else "on-demand"],
             zones=nodes.zones,

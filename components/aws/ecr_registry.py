@@ -10,7 +10,7 @@ import pulumi_aws as aws
 
 from components._aws import allow, document, key
 from components._base import Component, Identity
-from planner.plan import AwsPlan, node_role
+from planner.plan import AwsPlan
 
 __all__ = ["EcrRegistry", "EcrRegistryArgs", "lifecycle"]
 
@@ -91,11 +91,19 @@ def lifecycle(untagged_days: int) -> str:
 
 
 def _pullers(plan: AwsPlan) -> str:
-    """The cluster's nodes, and accounts that the stack file names, may pull; pushing is left to IAM policies."""
-    role = plan.gpu_nodes.role if plan.gpu_nodes else node_role(plan.cluster_name, plan.region)
-    nodes = plan.arn("iam", f"role/{role}", region="")
+    """The cluster's nodes, and accounts that the stack file names, may pull; pushing is left to IAM policies.
+
+    Roles are named in a condition: as a principal, one that is made later is refused, and one that was made again is
+    another one.
+    """
+    roles = {plan.gpu_nodes.role} if plan.gpu_nodes else set()
+    roles.add(plan.node_role)
+    nodes = {"ArnEquals": {"aws:PrincipalArn": [plan.arn("iam", f"role/{role}", region="") for role in sorted(roles)]}}
+    statements = [allow("Pull", _PULL, [], nodes, Principal={"AWS": [plan.arn("iam", "root", region="")]})]
     others = [plan.arn("iam", "root", region="", account=account) for account in plan.pullers]
-    statement = allow("Pull", _PULL, [], Principal={"AWS": [nodes, *others]})
-    # The repository that a policy is attached to is its resource; ECR refuses to have it named.
-    del statement["Resource"]
-    return document(statement)
+    if others:
+        statements.append(allow("PullOfOthers", _PULL, [], Principal={"AWS": others}))
+    for statement in statements:
+        # The repository that a policy is attached to is its resource; ECR refuses to have it named.
+        del statement["Resource"]
+    return document(*statements)

@@ -9,7 +9,8 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
-from components._aws import allow, attach, key, service_trust
+from components._auto_mode import AUTO_NODE_POLICIES, AUTO_POLICIES, auto_mode_tags
+from components._aws import allow, attach, cache_policy, key, service_trust
 from components._base import Component
 from planner.plan import AwsPlan, ClusterPlan
 
@@ -33,12 +34,14 @@ class EksClusterArgs:
         cluster: the plan's decisions.
         subnet_ids: private subnets in at least two zones.
         durable: outside dev, where the cluster is protected.
+        cache_prefixes: repositories that nodes of EKS Auto Mode may have ECR fetch.
     """
 
     aws: AwsPlan
     cluster: ClusterPlan
     subnet_ids: Sequence[pulumi.Input[str]]
     durable: bool
+    cache_prefixes: Sequence[str] = ()
 
 
 class EksCluster(Component):
@@ -79,22 +82,48 @@ class EksCluster(Component):
         role = aws.iam.Role(
             f"{name}-control",
             name=f"{decided.name}-{plan.region}-control",
-            assume_role_policy=service_trust(plan, "eks.amazonaws.com"),
+            assume_role_policy=service_trust(plan, "eks.amazonaws.com", tagged=decided.auto_mode),
             opts=self.child(),
         )
         rights = attach(self, role, f"{name}-control", plan, ["AmazonEKSClusterPolicy"])
+        auto, more = self._auto_mode(name, role) if decided.auto_mode else ({}, [])
         cluster = aws.eks.Cluster(
             name,
             role_arn=role.arn,
             **_settings(args, secrets),
+            **auto,
             # The role's rights outlive the cluster: without them EKS cannot remove its network interfaces.
-            opts=self.child(depends_on=[logs, *rights], protect=args.durable),
+            opts=self.child(depends_on=[logs, *rights, *more], protect=args.durable),
         )
         self.access = self._access(name, cluster)
         self.name, self.arn, self.endpoint = cluster.name, cluster.arn, cluster.endpoint
         self.certificate = cluster.certificate_authority.apply(lambda found: found.data)
         self.security_group_id = cluster.vpc_config.apply(lambda found: found.cluster_security_group_id)
         self.register_outputs({"name": self.name, "endpoint": self.endpoint})
+
+    def _auto_mode(self, name: str, control: aws.iam.Role) -> tuple[dict[str, Any], list[pulumi.Resource]]:
+        """EKS makes nodes, volumes and network: all three are one switch. The pool for controllers is its own; the
+        general one has no limit, so the program brings one that has."""
+        plan, nodes = self._args.aws, f"{name}-node"
+        role = aws.iam.Role(
+            f"{nodes}-role", name=plan.node_role, assume_role_policy=service_trust(plan, "ec2.amazonaws.com"),
+            opts=self.child(),
+        )  # fmt: skip
+        rights: list[pulumi.Resource] = attach(self, role, nodes, plan, AUTO_NODE_POLICIES)
+        rights += attach(self, control, f"{name}-control", plan, AUTO_POLICIES)
+        documents = {"tags": (control, auto_mode_tags(plan))}
+        if self._args.cache_prefixes:
+            documents["cache"] = (role, cache_policy(plan, self._args.cache_prefixes))
+        for policy, (holder, text) in documents.items():
+            rights.append(
+                aws.iam.RolePolicy(f"{name}-{policy}", name=policy, role=holder.name, policy=text, opts=self.child())
+            )
+        switches: dict[str, Any] = {
+            "compute_config": {"enabled": True, "node_pools": ["system"], "node_role_arn": role.arn},
+            "kubernetes_network_config": {"elastic_load_balancing": {"enabled": True}},
+            "storage_config": {"block_storage": {"enabled": True}},
+        }
+        return switches, rights
 
     def _access(self, name: str, cluster: aws.eks.Cluster) -> list[pulumi.Resource]:
         made: list[pulumi.Resource] = []

@@ -56,7 +56,7 @@ class Monitoring(Component):
         volumes = KubernetesObject(
             "storage.k8s.io/v1", "StorageClass", _CLASS,
             metadata={"name": _CLASS, "annotations": {"storageclass.kubernetes.io/is-default-class": "true"}},
-            provisioner="ebs.csi.aws.com",
+            provisioner="ebs.csi.eks.amazonaws.com" if args.cluster.auto_mode else "ebs.csi.aws.com",
             parameters={"type": "gp3", "encrypted": "true"},
             volumeBindingMode="WaitForFirstConsumer",
             allowVolumeExpansion=True,
@@ -130,8 +130,15 @@ def _notices(args: MonitoringArgs) -> dict[str, Any]:
 
 
 def _exporter() -> dict[str, Any]:
-    gpus = {"key": "karpenter.k8s.aws/instance-gpu-manufacturer", "operator": "In", "values": ["nvidia"]}
-    terms = [{"matchExpressions": [gpus]}]
+    # Of Karpenter, of EKS Auto Mode, and of our own node groups; any of them will do.
+    marks = {
+        "karpenter.k8s.aws/instance-gpu-manufacturer": "nvidia",
+        "eks.amazonaws.com/instance-gpu-manufacturer": "nvidia",
+        "nvidia.com/gpu.present": "true",
+    }
+    terms = [
+        {"matchExpressions": [{"key": key, "operator": "In", "values": [value]}]} for key, value in marks.items()
+    ]
     return {
         "affinity": {"nodeAffinity": {
             "requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pulumi
@@ -9,20 +10,26 @@ import pulumi_aws as aws
 import pulumi_docker_build as docker_build
 import pulumi_kubernetes as k8s
 
+from components._auto_mode import auto_mode_dns
 from components._aws import aws_provider, kubeconfig
-from components._base import Component, Identity
+from components._base import Component, Identity, meta
+from components._kubernetes import KubernetesObject
 from components.aws.aws_endpoint import AwsEndpoint, AwsEndpointArgs
 from components.aws.dns_name import DnsName, DnsNameArgs
 from components.aws.ec2_gpu_pool import Ec2GpuPool, Ec2GpuPoolArgs
 from components.aws.ecr_registry import EcrRegistry, EcrRegistryArgs
 from components.aws.entry import Entry, EntryArgs
+from components.aws.managed_gpu_pool import ManagedGpuPool, ManagedGpuPoolArgs
 from components.aws.spending_limit import SpendingLimit, SpendingLimitArgs
 from components.aws.weight_bucket import WeightBucket, WeightBucketArgs
 from components.aws.weight_filling import WeightFilling, WeightFillingArgs
 from components.dashboard import Dashboard, DashboardArgs
-from planner.plan import ApplicationPlan, AwsPlan, GpuPoolPlan, Plan
+from planner.plan import ApplicationPlan, AwsPlan, GpuNodesPlan, GpuPoolPlan, Plan
 
-__all__ = ["endpoint", "filled", "gpu_pool", "providers", "registry", "watch", "weights"]
+__all__ = ["GpuPool", "beside", "endpoint", "filled", "gpu_pool", "providers", "registry", "weights"]
+
+GpuPool = Ec2GpuPool | ManagedGpuPool
+"""Nodes of Karpenter or EKS Auto Mode, or managed node groups."""
 
 
 def providers(plan: AwsPlan) -> list[pulumi.ProviderResource]:
@@ -62,12 +69,36 @@ def registry(parent: Component, plan: AwsPlan, identity: Identity) -> EcrRegistr
     return EcrRegistry("registry", EcrRegistryArgs(identity=identity, aws=plan), parent.child())
 
 
-def gpu_pool(parent: Component, plan: Plan, pool: GpuPoolPlan, identity: Identity) -> Ec2GpuPool | None:
-    """Karpenter's GPU nodes; ``None`` where the stack brings none of its own."""
+def gpu_pool(
+    parent: Component, plan: Plan, pool: GpuPoolPlan, identity: Identity
+) -> GpuPool | None:
+    """The stack's GPU nodes; ``None`` where it brings none of its own."""
     if plan.aws is None or plan.aws.gpu_nodes is None:
         return None
-    args = Ec2GpuPoolArgs(identity=identity, aws=plan.aws, pool=pool, nodes=plan.aws.gpu_nodes)
+    nodes = plan.aws.gpu_nodes
+    if pool.kind == "managed-node-group":
+        managed = ManagedGpuPoolArgs(aws=plan.aws, pool=pool, nodes=nodes, subnet_ids=_subnets(parent, nodes))
+        return ManagedGpuPool("gpu-pool", managed, parent.child())
+    args = Ec2GpuPoolArgs(identity=identity, aws=plan.aws, pool=pool, nodes=nodes)
     return Ec2GpuPool("gpu-pool", args, parent.child())
+
+
+def _subnets(parent: Component, nodes: GpuNodesPlan) -> pulumi.Output[Sequence[str]]:
+    """The subnets that Karpenter would find by the same tags, in the zones that are wanted."""
+    filters = [{"name": f"tag:{key}", "values": [value]} for key, value in sorted(nodes.subnet_tags.items())]
+    if nodes.zones:
+        filters.append({"name": "availability-zone", "values": list(nodes.zones)})
+    found = aws.ec2.get_subnets_output(filters=filters, opts=pulumi.InvokeOutputOptions(parent=parent))
+    return found.ids.apply(_some)
+
+
+def _some(ids: Sequence[str]) -> Sequence[str]:
+    if not ids:
+        raise pulumi.RunError(
+            "no subnet of the region carries the tags of the cluster's node subnets in the zones of aws.gpu_nodes\n"
+            "  To fix: tag the subnets, or state aws.cluster.subnet_tags"
+        )
+    return sorted(ids)
 
 
 def weights(parent: Component, plan: AwsPlan, identity: Identity, ready: list[pulumi.Resource]) -> WeightBucket | None:
@@ -96,10 +127,18 @@ def filled(
     return [*bucket.ready, *made] if found else []
 
 
-def watch(parent: Component, plan: Plan, identity: Identity, ready: list[pulumi.Resource]) -> None:
-    """The stack's dashboard and alerts, where the Prometheus operator reads them, and its budget."""
+def beside(parent: Component, plan: Plan, identity: Identity, ready: list[pulumi.Resource]) -> None:
+    """What stands beside the workloads: the stack's dashboard and alerts, where the Prometheus operator reads them, its
+    budget, and the way to DNS where EKS Auto Mode serves it."""
     if plan.aws is None:
         return
+    if plan.namespace.fence and plan.aws.gpu_nodes and plan.aws.gpu_nodes.auto_mode:
+        KubernetesObject(
+            "networking.k8s.io/v1", "NetworkPolicy", "dns-of-nodes",
+            metadata=meta(identity, "dns-of-nodes", "namespace"),
+            spec={"podSelector": {}, "policyTypes": ["Egress"], "egress": [auto_mode_dns()]},
+            opts=parent.child(depends_on=ready),
+        )
     if plan.aws.budget_usd:
         SpendingLimit("budget", SpendingLimitArgs(aws=plan.aws, stack=identity.stack), parent.child())
     if plan.scrape and plan.scrape.by == "pod-monitor":

@@ -1,12 +1,13 @@
 """Settings -> plan. Pure and deterministic: no clock, no network, no environment."""
 
-from planner.plan.aws import node_role, subnet_tag
+from planner.plan.aws_nodes import node_role, subnet_tag
 from planner.plan.aws_types import (
     ArtifactPlan,
     AwsPlan,
     CachePlan,
     ClusterPlan,
     EntryPlan,
+    GpuGroupPlan,
     GpuNodesPlan,
     NetworkPlan,
     ServiceCost,
@@ -52,6 +53,7 @@ __all__ = [
     "EgressPlan",
     "EntryPlan",
     "GatewayPlan",
+    "GpuGroupPlan",
     "GpuNodesPlan",
     "GpuPoolPlan",
     "HubPlan",

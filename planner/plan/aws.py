@@ -3,37 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from types import MappingProxyType
 
 from planner.catalogue import Catalogue
-from planner.plan.aws_types import AwsPlan, EntryPlan, GpuNodesPlan
+from planner.plan.aws_nodes import node_role, plan_gpu_nodes
+from planner.plan.aws_types import AwsPlan, EntryPlan
 from planner.plan.aws_weights import plan_store, store_endpoint
-from planner.plan.types import ApplicationPlan, GpuPoolPlan, ImagePlan, ModelPlan
+from planner.plan.types import ApplicationPlan, CostItem, GpuPoolPlan, ImagePlan, ModelPlan
 from planner.settings import StackSettings
-from planner.settings.aws import NEEDS_DEVICE_PLUGIN, AwsSettings, ClusterReference
+from planner.settings.aws import AwsSettings, ClusterReference
 
-__all__ = ["node_role", "partition_of", "plan_aws", "priced_in_region", "subnet_tag", "with_entries"]
+__all__ = ["partition_of", "plan_aws", "priced_in_region", "with_entries"]
 
 _OWN_TAGS = "llmagentos.dev"
-# Unpacked, vLLM's image takes 25 GiB; twice, so that an update fits beside the old one.
-_NODE_IMAGE_GIB = 50
 
 
 def partition_of(region: str) -> str:
     """The partition that a region belongs to: the second field of its ARNs."""
     return "aws-cn" if region.startswith("cn-") else "aws-us-gov" if region.startswith("us-gov-") else "aws"
-
-
-def node_role(cluster: str, region: str) -> str:
-    """Name of the IAM role of the nodes that Karpenter makes. IAM knows no regions, so the name holds it."""
-    return f"{cluster}-{region}-node"
-
-
-def subnet_tag(cluster: str) -> str:
-    """Key of the tag on subnets for nodes. It holds the cluster's name, because clusters may share subnets; EKS sets
-    the same one on the cluster's security group, with the value ``owned``."""
-    return f"kubernetes.io/cluster/{cluster}"
 
 
 def priced_in_region(catalogue: Catalogue, region: str) -> Catalogue:
@@ -53,6 +40,7 @@ def plan_aws(
     pool: GpuPoolPlan | None = None,
     images: tuple[ImagePlan, ...] = (),
     models: tuple[ModelPlan, ...] = (),
+    costs: tuple[CostItem, ...] = (),
     catalogue: Catalogue,
 ) -> AwsPlan | None:
     """The AWS part of a plan, ``None`` for other targets."""
@@ -72,11 +60,14 @@ def plan_aws(
               **dict(sorted(aws.tags.items()))},
         cluster_name=cluster.name,
         cluster_stack=cluster.stack or "",
+        node_role=cluster.node_role or node_role(cluster.name, aws.region),
         registry_name=f"llmagentos/{stack}",
         repositories=() if settings.registry else tuple(sorted({image.name for image in images if image.build})),
         untagged_days=aws.registry.untagged_days,
         pullers=tuple(sorted(set(aws.registry.pullers) - {aws.account})),
-        gpu_nodes=_gpu_nodes(aws, cluster, pool=pool, models=models),
+        gpu_nodes=plan_gpu_nodes(
+            aws, cluster, stack=stack, pool=pool, models=models, costs=costs, catalogue=catalogue
+        ),
         weights=weights,
         # Bucket names are unique in the world; account and region make this one ours.
         bucket=bucket,
@@ -105,37 +96,6 @@ def with_entries(applications: tuple[ApplicationPlan, ...], settings: StackSetti
         else application
         for application in applications
     )
-
-
-def _gpu_nodes(
-    aws: AwsSettings, cluster: ClusterReference, *, pool: GpuPoolPlan | None, models: tuple[ModelPlan, ...]
-) -> GpuNodesPlan | None:
-    if pool is None or pool.kind == "existing" or pool.node_class[2]:
-        return None
-    nodes = aws.gpu_nodes
-    idle = sum(model.replicas_min * model.gpus for model in models)
-    # Models with a floor of their own have pods that wait for nodes on demand, whatever is stated.
-    wanted = pool.on_demand_gpus or (idle if nodes.on_demand_gpus is None else nodes.on_demand_gpus)
-    floor = min(pool.max_gpus, max(wanted, pool.on_demand_gpus))
-    tag = subnet_tag(cluster.name)
-    return GpuNodesPlan(
-        image_alias=f"{nodes.image}@{nodes.image_version}",
-        device_plugin=NEEDS_DEVICE_PLUGIN[nodes.image],
-        role=cluster.node_role or node_role(cluster.name, aws.region),
-        subnet_tags=cluster.subnet_tags or {tag: "*"},
-        security_group_tags=cluster.security_group_tags or {tag: "owned"},
-        zones=pool.zones or tuple(sorted(nodes.zones)),
-        on_demand_gpus=floor if pool.spot else 0,
-        volume_gib=nodes.volume_gib or _volume_gib(models),
-        expire_after_hours=nodes.expire_after_hours,
-        capacity_reservations=nodes.capacity_reservations,
-    )
-
-
-def _volume_gib(models: tuple[ModelPlan, ...]) -> int:
-    """Room for the image and for the weights of the replicas that may share a node; 200 GiB where a size is unknown."""
-    largest = max((model.weights_gib or 150 for model in models if model.gpus), default=0)
-    return _NODE_IMAGE_GIB + math.ceil(largest * 4 / 3 / 10) * 10
 
 
 def _entries(aws: AwsSettings) -> tuple[EntryPlan, ...]:

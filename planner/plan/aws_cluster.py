@@ -58,6 +58,7 @@ def plan_cluster(settings: StackSettings) -> ClusterPlan | None:
         monitoring_volume_gib=cluster.monitoring.volume_gib,
         addon_versions=dict(sorted(cluster.addon_versions.items())),
         protect=cluster.protect,
+        auto_mode=cluster.compute == "auto-mode",
     )  # fmt: skip
 
 

@@ -62,12 +62,12 @@ def cluster_nodes(cluster: ClusterPlan | None, *, catalogue: Catalogue) -> tuple
     if cluster is None:
         return ()
     system = [_nodes("cluster.system_nodes", name, cluster.system_count, cluster.system_count, catalogue)
-              for name in cluster.system_types]  # fmt: skip
+              for name in cluster.system_types if not cluster.auto_mode]  # fmt: skip
     general = []
     for name in cluster.general_types:
         most = math.floor(cluster.general_cpu_cores / catalogue.instances[name].vcpu)
         general.append(_nodes("cluster.general_nodes", name, 0, most, catalogue))
-    return tuple(max(items, key=_dearest) for items in (system, general))
+    return tuple(max(items, key=_dearest) for items in (system, general) if items)
 
 
 def _dearest(item: CostItem) -> tuple[float, str]:
@@ -113,6 +113,11 @@ def _of_cluster(
         size = sizes[item.subject]
         yield _cost(item.subject, "gp3-volume", item.nodes_max * size, region=region, least=item.nodes_min * size,
                     assumption=f"{size} GiB a node")  # fmt: skip
+    if cluster.auto_mode:
+        # Which machines EKS takes for controllers, and what it asks for managing each, no list says.
+        yield _cost("cluster.auto_mode", "eks-auto-mode", hours, region=region, assumption="a fee on every machine")
+        yield _cost("cluster.auto_mode", "eks-auto-mode-controllers", hours, region=region,
+                    assumption="machines of EKS' own choice")  # fmt: skip
     yield from _of_network(cluster, aws, estimates)
     logs = "cluster.logs"
     yield _cost(logs, "log-ingestion", estimates.log_gib, region=region, assumption=f"{_TOTAL}.log_gib")
@@ -121,8 +126,10 @@ def _of_cluster(
                 assumption=f"kept for {cluster.log_days} days, before compression")  # fmt: skip
     yield _cost("cluster.key", "kms-key", 1, region=region)
     if aws.alert_emails:
+        # Shells, and the queue that only Karpenter has.
+        watched = 1 if cluster.auto_mode else 2
         yield _cost("cluster.alarms", "kms-key", 1, region=region)
-        yield _cost("cluster.alarms", "alarm", 2 + len(cluster.network.nat_zones), region=region)
+        yield _cost("cluster.alarms", "alarm", watched + len(cluster.network.nat_zones), region=region)
     if cluster.monitoring == "helm":
         yield _cost("cluster.monitoring", "gp3-volume", cluster.monitoring_volume_gib, region=region)
     elif cluster.monitoring == "managed":
@@ -156,6 +163,9 @@ def _of_workload(
         size = aws.gpu_nodes.volume_gib if aws.gpu_nodes else 0
         yield _cost(item.subject, "gp3-volume", item.nodes_max * size, region=region, least=item.nodes_min * size,
                     assumption=f"{size} GiB a node")  # fmt: skip
+        if aws.gpu_nodes and aws.gpu_nodes.auto_mode:
+            yield _cost(item.subject, "eks-auto-mode", item.nodes_max * HOURS_PER_MONTH, region=region,
+                        least=item.nodes_min * HOURS_PER_MONTH, assumption="a fee on every machine")  # fmt: skip
     for name, application in sorted(settings.applications.items()):
         if application.endpoint.type == "LoadBalancer":
             yield from _of_entry(name, aws, estimates)
@@ -183,6 +193,4 @@ def _of_entry(application: str, aws: AwsPlan, estimates: Estimates) -> Iterator[
 
 
 def _unknown(cost: ServiceCost, why: str) -> ServiceCost:
-
-
     return replace(cost, usd_per_month_min=None, usd_per_month_max=None, assumption=why)

@@ -30,7 +30,7 @@ def aws_faults(settings: StackSettings, *, catalogue: Catalogue, where: str) -> 
 def with_aws(plan: Plan, settings: StackSettings, *, catalogue: Catalogue) -> Plan:
     """The plan with repositories, nodes, names in DNS and services; the same one for other targets."""
     aws = plan_aws(settings, stack=plan.stack, pool=plan.gpu_pool, images=plan.images, models=plan.models,
-                   catalogue=catalogue)  # fmt: skip
+                   costs=plan.costs, catalogue=catalogue)  # fmt: skip
     if aws is None:
         return plan
     stored = {weights.model for weights in aws.weights}

@@ -12,6 +12,7 @@ __all__ = [
     "CachePlan",
     "ClusterPlan",
     "EntryPlan",
+    "GpuGroupPlan",
     "GpuNodesPlan",
     "NetworkPlan",
     "ServiceCost",
@@ -39,9 +40,20 @@ class ServiceCost:
 
 
 @dataclass(frozen=True, kw_only=True)
+class GpuGroupPlan:
+    """Machines that EKS keeps for one model: ``on_demand`` and ``spot`` many of the first type that can be had."""
+
+    model: str
+    instance_types: tuple[str, ...]
+    on_demand: int
+    spot: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class GpuNodesPlan:
-    """Karpenter's GPU nodes: what an EC2NodeClass and its NodePools say. ``on_demand_gpus`` is the floor under a spot
-    pool, 0 without one; ``device_plugin`` whether nodes wait for the cluster's device plugin."""
+    """GPU nodes: what an EC2NodeClass and its NodePools say, a NodeClass of EKS Auto Mode, or managed node ``groups``
+    (of machine image ``ami_type``). With ``auto_mode`` EKS brings image and disks' layout. ``on_demand_gpus`` is the
+    floor under a spot pool, 0 without one; ``device_plugin`` whether nodes wait for the cluster's device plugin."""
 
     image_alias: str
     device_plugin: bool
@@ -53,6 +65,9 @@ class GpuNodesPlan:
     volume_gib: int
     expire_after_hours: int
     capacity_reservations: tuple[str, ...]
+    auto_mode: bool = False
+    ami_type: str = ""
+    groups: tuple[GpuGroupPlan, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,6 +158,7 @@ class ClusterPlan:
     monitoring_volume_gib: int
     addon_versions: dict[str, str]
     protect: bool
+    auto_mode: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,7 +166,8 @@ class AwsPlan:
     """Where on AWS the stack is, and what it has there.
 
     ``cluster_name`` is that of the cluster it makes or runs on; ``cluster_stack`` the cluster's stack, empty where EKS
-    is asked by name. ``repositories`` are the images that get an ECR repository; ``registry_name`` begins their names.
+    is asked by name; ``node_role`` the IAM role of its nodes. ``repositories`` are the images that get an ECR
+    repository; ``registry_name`` begins their names.
     ``promises`` are TTFT and TPOT in milliseconds by model, ``node_prices`` USD per hour by instance type of the pool.
     ``bucket`` holds weights, and ``store`` is how scripts name it; both are empty without.
     """
@@ -162,6 +179,7 @@ class AwsPlan:
     tags: dict[str, str]
     cluster_name: str
     cluster_stack: str
+    node_role: str
     registry_name: str
     repositories: tuple[str, ...]
     untagged_days: int

@@ -68,6 +68,9 @@ def plan_gpu_pool(
     # what the budget refuses.
     spare = max(_node_gpus(hardware, catalogue) for hardware in on_gpus)
     max_gpus = pool.max_gpus or max(needed, min(needed + spare, settings.budget.gpus or needed + spare))
+    if pool.kind == "managed-node-group" and max_gpus > needed:
+        # Its machines are paid for all the time, so there are none that no model needs.
+        max_gpus = needed
     faults = []
     if max_gpus < needed:
         faults.append(

@@ -23,7 +23,9 @@ def plan_costs(
     """One item per model on GPU nodes that the stack brings. Nodes of an existing pool are paid for already."""
     if pool is None or pool.kind == "existing":
         return ()
-    return tuple(_item(model, catalogue) for model in models if model.instance_type)
+    # Nothing makes a managed node group smaller or larger: its machines run whether or not pods need them.
+    fixed = pool.kind == "managed-node-group"
+    return tuple(_item(model, catalogue, fixed=fixed) for model in models if model.instance_type)
 
 
 def application_costs(sizing: Sizing | None, *, catalogue: Catalogue) -> tuple[CostItem, ...]:
@@ -47,11 +49,11 @@ def total_per_month(parts: Iterable[float | None]) -> float | None:
     return None if any(part is None for part in known) else round(sum(part for part in known if part is not None), 2)
 
 
-def _item(model: ModelPlan, catalogue: Catalogue) -> CostItem:
+def _item(model: ModelPlan, catalogue: Catalogue, *, fixed: bool) -> CostItem:
     instance = catalogue.instances[model.instance_type]
     spread = ModelSpread(one_per_node=model.one_per_node, zones=model.zones)
     nodes_min, nodes_max = filled(model.parts, gpus=model.gpus, instance=instance, spread=spread)
-    return _priced(f"models.{model.name}", instance, least=nodes_min, most=nodes_max)
+    return _priced(f"models.{model.name}", instance, least=nodes_max if fixed else nodes_min, most=nodes_max)
 
 
 def _priced(subject: str, instance: InstanceType, *, least: int, most: int) -> CostItem:

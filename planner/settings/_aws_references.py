@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from planner.faults import Fault, nearest
+from planner.settings._aws_pools import pool_faults
 
 __all__ = ["aws_faults"]
 
@@ -73,16 +74,6 @@ def _cluster(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
         yield Fault(
             what="a cluster stack makes its own cluster and takes no other", where=f"{where}: aws.cluster",
             fix="remove aws.cluster; the name of the new cluster is cluster.name",
-        )
-
-
-def _unmade(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
-    """GPU nodes that a setting knows and the components do not make: refused, lest others be made instead."""
-    if _map(raw, "gpu_pool").get("kind") == "managed-node-group":
-        yield Fault(
-            what="GPU nodes of a managed node group are not made yet", where=f"{where}: gpu_pool.kind",
-            nearest="made here: karpenter; used where they exist: existing",
-            fix="set kind: karpenter, or make the group yourself and set kind: existing with its selector",
         )
 
 
@@ -181,4 +172,4 @@ def _weights(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
 
 
 _Check = Callable[[Mapping[str, Any], str], Iterator[Fault]]
-_CHECKS: tuple[_Check, ...] = (_block, _cluster, _unmade, _regions, _entries, _gpu_nodes, _builds, _weights)
+_CHECKS: tuple[_Check, ...] = (_block, _cluster, _regions, _entries, _gpu_nodes, pool_faults, _builds, _weights)

@@ -83,9 +83,9 @@ def _gpu_pool(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
             nearest="nodes that exist already: {kind: existing, selector: {nvidia.com/gpu.present: 'true'}}",
             fix="name the selector of existing nodes, or Karpenter's node_class: {group, kind, name}",
         )
-    if raw.get("target") in ("local", "kubernetes") and kind == "managed-node-group":
+    if raw.get("target") in ("local", "kubernetes") and kind in ("managed-node-group", "auto-mode"):
         yield Fault(
-            what=f"managed-node-group is a thing of AWS; target {raw['target']} has none",
+            what=f"{kind} is a thing of AWS; target {raw['target']} has none",
             where=f"{where}: gpu_pool.kind", nearest="allowed here: karpenter, existing",
             fix="set kind: karpenter or kind: existing",
         )

@@ -169,8 +169,11 @@ class Cluster(Settings):
     see them."""
     log_days: LogDays = 365
     """Days that control-plane logs, the audit log among them, are kept. A year is what auditors usually ask for."""
+    compute: Literal["karpenter", "auto-mode"] = "karpenter"
+    """What makes nodes. karpenter: Karpenter, on nodes of a managed node group. auto-mode: EKS itself, which also
+    brings network, DNS, volumes and the agent of pod identities, for a fee on every machine. Set once."""
     system_nodes: SystemNodes = SystemNodes()
-    """Machines for controllers."""
+    """Machines for controllers; EKS Auto Mode makes its own."""
     general_nodes: GeneralNodes = GeneralNodes()
     """Machines for pods without GPUs."""
     pull_through: PullThrough = PullThrough()
@@ -190,6 +193,12 @@ class Cluster(Settings):
         if len(set(principals)) != len(principals):
             raise ValueError("a principal stands in access twice; EKS keeps one entry for each")
         unknown = sorted(set(self.addon_versions) - set(ADDONS))
+        if self.compute == "auto-mode":
+            if "system_nodes" in self.model_fields_set:
+                raise ValueError("EKS Auto Mode makes the machines for controllers itself; remove system_nodes")
+            brought = sorted(set(self.addon_versions) - {"metrics-server"})
+            if brought:
+                raise ValueError(f"EKS Auto Mode brings {', '.join(brought)} itself; remove them from addon_versions")
         if unknown:
             raise ValueError(f"addon_versions names {', '.join(unknown)}; the add-ons are {', '.join(ADDONS)}")
         return self

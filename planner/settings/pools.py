@@ -67,8 +67,10 @@ class Quota(Settings):
 class GpuPool(Settings):
     """Where GPU nodes come from."""
 
-    kind: Literal["karpenter", "existing", "managed-node-group"] = "karpenter"
-    """karpenter: nodes are made when pods need them. existing: nodes are there and found by ``selector``."""
+    kind: Literal["karpenter", "existing", "managed-node-group", "auto-mode"] = "karpenter"
+    """karpenter: nodes are made when pods need them. existing: nodes are there and found by ``selector``. On AWS also
+    managed-node-group: EKS keeps as many machines as the models need at their maximum, always; auto-mode: nodes are
+    made when pods need them by EKS Auto Mode, which the cluster must have."""
     spot: bool | Spot = False
     """Interruptible capacity; off by default because an interruption cuts streams. true: for any replica. A map keeps a
     floor of every model on demand, e.g. {on_demand_replicas: 1}."""

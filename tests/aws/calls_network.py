@@ -62,6 +62,8 @@ def _template(i: Inputs) -> Iterator[Row]:
             {"ResourceType": spec["resourceType"], "Tags": tags_of(spec)} for spec in i["tagSpecifications"]
         ],
     }
+    if "capacityReservationSpecification" in i:
+        data["CapacityReservationSpecification"] = up(i["capacityReservationSpecification"])
     yield "ec2", "CreateLaunchTemplate", {"LaunchTemplateName": i["name"], "LaunchTemplateData": data}
 
 

@@ -13,9 +13,20 @@ from planner.plan import Plan, make_plan
 from planner.settings import parse
 from tests.support import DIGEST, ROOT
 
-__all__ = ["RELEASE", "STACKS", "faults", "of_kind", "plan", "program", "raw", "variant"]
+__all__ = ["EXAMPLE_OF", "RELEASE", "STACKS", "faults", "of_kind", "plan", "program", "raw", "variant"]
 
-STACKS = ("cluster", "aws-dev", "aws-staging", "aws-prod")
+_EXAMPLES = ("cluster", "aws-dev", "aws-staging", "aws-prod")
+# Ways that no example goes, held to everything that the examples are held to: what they differ in, by the example.
+_VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
+    "cluster-auto": ("cluster", {"cluster": {"compute": "auto-mode"}}),
+    "aws-auto": ("aws-dev", {"gpu_pool": {"kind": "auto-mode"}}),
+    "aws-groups": ("aws-dev", {
+        "gpu_pool": {"kind": "managed-node-group", "spot": False},
+        "aws": {"gpu_nodes": {"capacity_reservations": ["cr-0123456789abcdef0"], "zones": ["us-east-1a"]}},
+    }),
+}  # fmt: skip
+EXAMPLE_OF = {name: example for name, (example, _) in _VARIANTS.items()}
+STACKS = (*_EXAMPLES, *_VARIANTS)
 _SERVER = "123456789012.dkr.ecr.us-east-1.amazonaws.com/llmagentos/aws-dev"
 RELEASE = {
     "images": {"assistant": f"{_SERVER}/assistant@{DIGEST}"},
@@ -26,6 +37,9 @@ RELEASE = {
 
 def raw(name: str) -> dict[str, Any]:
     """Value of ``llmagentos:stack`` of a stack, safe to change."""
+    if name in _VARIANTS:
+        example, changes = _VARIANTS[name]
+        return variant(raw(example), changes)
     folder = ROOT if name == "cluster" else ROOT / "examples" / "aws"
     document = yaml.safe_load((folder / f"Pulumi.{name}.yaml").read_text(encoding="utf-8"))
     return document["config"]["llmagentos:stack"]

@@ -41,7 +41,6 @@ WRONG_WORKLOADS: list[tuple[dict[str, Any], str, str]] = [
     ({"aws": {"entries": {"assistant": {**ENTRY, "certificate": "arn:aws:acm:eu-west-1:123456789012:certificate/a"}}}},
      "aws.entries.assistant.certificate", "of region eu-west-1"),
     ({"builds": {"cache": "registry", "builder": "container"}}, "builds.cache", "cannot be moved"),
-    ({"gpu_pool": {"kind": "managed-node-group"}}, "gpu_pool.kind", "not made yet"),
     ({"context": "other"}, "context", "takes no context"),
     ({"target": "kubernetes", "context": "c"}, "aws", "goes with target aws"),
 ]  # fmt: skip
