@@ -143,4 +143,6 @@ def _stand_in_note(not_built: Sequence[str], session: Session) -> str:
 
 
 def _simulated_note(plan: Plan) -> str:
-    return " on real nodes; the embedded cluster simulates them and costs nothing" if plan.target == "local" else ""
+    if plan.target == "local":
+        return " on real nodes; the embedded cluster simulates them and costs nothing"
+    return " beside the nodes that you have" if plan.gpu_pool and plan.gpu_pool.kind == "existing" else ""

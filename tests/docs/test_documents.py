@@ -14,8 +14,10 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from llmos.cli import COMMANDS, build_parser
+from llmos.judging import judge, mandatory_faults
 from llmos.reference.schema import schema
 from llmos.stacks import CONFIG_KEY
+from llmos.synth import synth
 from planner.settings import parse
 from tests.docs.pages import PAGES, Page, page
 from tests.support import ROOT
@@ -94,6 +96,14 @@ def test_stack_files_in_the_text_are_valid() -> None:
         document = yaml.safe_load(text)
         assert not [error.message for error in Draft202012Validator(schema()).iter_errors(document)], name(path)
         parse(document["config"][CONFIG_KEY], where=name(path))
+
+
+def test_stack_files_in_the_text_are_not_refused() -> None:
+    for path, text in stack_files():
+        raw = yaml.safe_load(text)["config"][CONFIG_KEY]
+        program = synth(raw, stack="text", preview=True)
+        found = judge(program, environment=raw.get("environment", "dev"), preview=True)
+        assert not mandatory_faults(found), name(path)
 
 
 def test_the_index_leads_to_every_page() -> None:
