@@ -145,16 +145,22 @@ def read_lock(path: Path) -> dict[str, Any]:
     where = f"locks/{path.name}"
     if not path.exists():
         return {}
+    text = path.read_text(encoding="utf-8")
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
+        raw = json.loads(text)
     except ValueError as error:
-        raise UserFault(
-            Fault(
-                what=f"not readable as JSON: {error}", where=where,
-                fix="restore the file from version control (a merge conflict leaves marks in it)",
-            )
-        ) from error
+        raise UserFault(_unreadable(text, error, where)) from error
     return raw
+
+
+def _unreadable(text: str, error: ValueError, where: str) -> Fault:
+    if any(line.startswith("<<<<<<<") for line in text.splitlines()):
+        return Fault(
+            what="a merge left both sides in it, between lines of `<<<<<<<` and `>>>>>>>`", where=where,
+            nearest="of two releases one is taken whole: a mixture was never seen to run",
+            fix=f"take one side (git checkout --ours -- {where}, or --theirs), git add it, and promote or size again",
+        )
+    return Fault(what=f"not readable as JSON: {error}", where=where, fix=f"restore it: git checkout -- {where}")
 
 
 def _require_builds(settings: StackSettings, *, file: Path) -> None:

@@ -6,12 +6,19 @@ import os
 import sys
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 
 from llmos.cluster import embedded
 from llmos.cluster.info import ClusterInfo
 from llmos.cluster.locks import exclusive
 from llmos.console import note
+
+# How long drawing an example takes says something of the machine, and nothing of the law.
+hypothesis.settings.register_profile(
+    "any-machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("any-machine")
 
 # Windows runs neither the embedded cluster nor a Docker engine of ours; the application runs in Linux containers; and a
 # script cannot stand in for a program there.

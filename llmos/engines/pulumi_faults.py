@@ -31,6 +31,10 @@ class _Known:
 _PROTECTED = re.compile(r"it is protected|protect flag|without unprotecting|marked for protection")
 _KNOWN = (
     _Known(
+        pattern=r"passphrase must be set",
+        fix="name a key service (`secretsprovider:` in the stack file), or set PULUMI_CONFIG_PASSPHRASE_FILE",
+    ),
+    _Known(
         pattern=r"incorrect passphrase",
         fix="set PULUMI_CONFIG_PASSPHRASE or PULUMI_CONFIG_PASSPHRASE_FILE to the stack's own passphrase",
     ),

@@ -50,7 +50,8 @@ def refuse_older(running: Running, before: Release, *, target: str, rollback: bo
     if git.is_ancestor(here, there):
         count = len(git.commits_between(here, there))
         what = f"{names}, which is newer by {count} commit{'s' if count != 1 else ''}"
-        raise _fault(what, target, again, f"bring {running.stack} up to date first (`up --stack {running.stack}`)")
+        fix = f"bring {running.stack} up to date first: python3 -m llmos up --stack {running.stack}"
+        raise _fault(what, target, again, fix)
     raise _fault(f"{names}; neither contains the other", target, again, f"merge one into the other, then deploy "
                  f"{running.stack} and promote")  # fmt: skip
 

@@ -133,8 +133,9 @@ def _unhealthy(session: Session, deployments: Sequence[KubeObject]) -> list[Faul
         why = "; ".join(str(reason) for reason in reasons if reason.subject.startswith(name)) or "no reason given yet"
         faults.append(
             Fault(
-                what=f"{status.get('availableReplicas', 0)} of {item['spec'].get('replicas', 1)} replicas of the "
-                f"version deployed last are available ({why})",
+                what=f"the version deployed last does not run yet: {status.get('updatedReplicas', 0)} of "
+                f"{item['spec'].get('replicas', 1)} replicas are of it, {status.get('availableReplicas', 0)} of all "
+                f"are available ({why})",
                 where=f"stack {session.stack.name}: deployment {name}",
                 nearest="only what was seen to run healthy is promoted",
                 fix="mend it, or go back: `up` of the last good commit",

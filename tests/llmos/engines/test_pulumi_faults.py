@@ -74,3 +74,11 @@ def test_taking_fields_over_is_the_providers_own_switch(standin: Standin, run: E
     pulumi.up(run, previewed=True)
     pulumi.up(dataclasses.replace(run, force_conflicts=True), previewed=True)
     assert [call["force"] for call in standin.calls("up")] == ["", "true"]
+
+
+def test_a_backend_whose_secrets_nothing_encrypts_is_told_both_ways(standin: Standin, run: EngineRun) -> None:
+    said = "error: could not create secrets manager for new stack: passphrase must be set with PULUMI_CONFIG_PASSPHRASE"
+    standin.answer("stack select", Reply(stderr=said, exit_code=255))
+    with pytest.raises(EnvironmentFault, match="passphrase must be set") as caught:
+        pulumi.preview(run)
+    assert "secretsprovider" in caught.value.faults[0].fix and "PASSPHRASE_FILE" in caught.value.faults[0].fix

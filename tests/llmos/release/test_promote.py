@@ -115,9 +115,10 @@ def sign(project: Project, repository: str, digest: str, key: ec.EllipticCurvePr
 
 
 def test_signatures_travel_in_the_lock(project: Project, policies: Path) -> None:
-    key = key_pair(policies)
+    key, before = key_pair(policies), project.files()
     unsigned = project.promote()
     assert unsigned.code == 1 and "policy image-signature" in unsigned.err and "cosign sign" in unsigned.err
+    assert unsigned.err.count("error: ") == 1 and project.files() == before
     digests = {}
     for item in project.live["deployments"]:
         image = item["spec"]["template"]["spec"]["containers"][0]["image"]
@@ -130,7 +131,8 @@ def test_signatures_travel_in_the_lock(project: Project, policies: Path) -> None
     assert release(project)["signatures"].keys() == digests.keys()
     key_pair(policies)
     project.deploy(project.commit("another key"))
-    assert project.promote().code == 1
+    before = project.files()
+    assert project.promote().code == 1 and project.files() == before
 
 
 def test_stacks_that_are_not_there_or_the_same(project: Project) -> None:
