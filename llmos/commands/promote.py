@@ -15,13 +15,14 @@ from typing import Any
 from llmos import git
 from llmos.builds import synth_preview
 from llmos.console import note, step, warn
+from llmos.eks import with_eks
 from llmos.judging import judge, mandatory_faults
 from llmos.lockfile import write_lock
 from llmos.packs import Finding
 from llmos.release.candidate import Candidate, Target, make_candidate
 from llmos.release.order import refuse_older, refuse_uncommitted
 from llmos.release.running import Running, read_running
-from llmos.session import open_session
+from llmos.session import open_session, require_pulumi
 from llmos.stacks import load_stack, locate_stack, lock_path, read_lock, read_stack_file
 from planner.faults import Fault, UserFault
 from planner.lock import Release, parse_lock, release_hash
@@ -57,7 +58,8 @@ def run(args: argparse.Namespace) -> int:
     content = read_lock(path)
     before = parse_lock(content, where=f"locks/{path.name}").release
     session = open_session(argparse.Namespace(**{**vars(args), "stack": args.source, "file": None}), start=False)
-    running = read_running(session)
+    require_pulumi(session, "promote")
+    running = read_running(with_eks(session))
     refuse_uncommitted(running)
     refuse_older(running, before, target=target.name, rollback=args.rollback)
     candidate = make_candidate(running, session.stack, target, copy_to=args.copy_to.rstrip("/"))

@@ -61,17 +61,26 @@ def _registry(stack: Stack, again: str) -> Iterator[Finding]:
 
 
 def _cluster(session: Session, *, drift: bool) -> Iterator[Finding]:
+    if session.stack.plan.aws:
+        yield Finding(check="cluster", state="unknown", text=f"{session.cluster} is reached by Pulumi, through AWS")
+        if session.engine.name == "pulumi":
+            yield from _pulumi(session, drift=drift)
+        return
     if session.kube is None:
         yield Finding(check="cluster", state="unknown", text=f"{session.cluster} is not running; `up` starts it")
         return
     yield Finding(check="cluster", state="ok", text=f"{session.cluster}: {session.kube.version()}")
     if session.engine.name == "pulumi":
-        from llmos.health.pulumi_state import pulumi_findings
-
-        yield from pulumi_findings(session.run, drift=drift)
+        yield from _pulumi(session, drift=drift)
     elif not session.kube.get("namespace", session.stack.plan.namespace.name):
         yield Finding(check="workloads", state="ok", text="nothing is deployed yet")
     else:
         from llmos.health.kubectl_state import kubectl_findings
 
         yield from kubectl_findings(session, drift=drift)
+
+
+def _pulumi(session: Session, *, drift: bool) -> Iterator[Finding]:
+    from llmos.health.pulumi_state import pulumi_findings
+
+    yield from pulumi_findings(session.run, drift=drift)

@@ -33,6 +33,7 @@ _MANIFEST_TYPES = (
 )  # fmt: skip
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _CHALLENGE = re.compile(r'(\w+)="([^"]*)"')
+_ECR = re.compile(r"\.dkr\.ecr(-fips)?\.(?P<region>[a-z0-9-]+)\.amazonaws\.com")
 _ADDRESSES = {"docker.io": "registry-1.docker.io"}
 _LARGEST = 8 * 2**20
 """Bytes of a manifest, configuration or signature; registries refuse larger manifests."""
@@ -223,10 +224,18 @@ class RemoteRegistry:
         if status in (http.HTTPStatus.UNAUTHORIZED, http.HTTPStatus.FORBIDDEN):
             doing = "pushing to" if push else "pulling from"
             had = f"the login of {self._login.user}" if self._login else "no login"
-            return self._fault(
-                f"refuses {doing} {repository} ({status}, with {had})", f"log in: `docker login {self.host}`"
-            )
+            what = f"refuses {doing} {repository} ({status}, with {had})"
+            return self._fault(what, f"log in: `{self._login_command}`")
         return self._fault(f"answered {status} about {repository}", "see what it logs, and repeat")
+
+    @property
+    def _login_command(self) -> str:
+        """ECR takes a password that lasts 12 hours and that only AWS gives."""
+        found = _ECR.search(self.host)
+        if found is None:
+            return f"docker login {self.host}"
+        login = f"docker login --username AWS --password-stdin {self.host}"
+        return f"aws ecr get-login-password --region {found['region']} | {login}"
 
     def _fault(self, problem: str, fix: str) -> EnvironmentFault:
         return EnvironmentFault(Fault(what=f"the registry {problem}", where=f"registry {self.host}", fix=fix))

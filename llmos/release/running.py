@@ -106,16 +106,12 @@ def read_running(session: Session) -> Running:
 
 def _kube(session: Session) -> Kube:
     if session.kube is None:
-        local = session.stack.plan.target == "local"
-        up = f"python3 -m llmos up --stack {session.stack.name}"
         raise EnvironmentFault(
             Fault(
-                what=f"what the stack runs cannot be seen: {session.cluster} "
-                f"{'is not running' if local else 'has no kubeconfig context here'}",
-                where=f"stack {session.stack.name}",
-                fix=up if local else "make a context for the cluster, and name it in the stack file (`context`)",
+                what=f"what the stack runs cannot be seen: {session.cluster} is not running",
+                where=f"stack {session.stack.name}", fix=f"python3 -m llmos up --stack {session.stack.name}",
             )
-        )
+        )  # fmt: skip
     return session.kube
 
 

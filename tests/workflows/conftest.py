@@ -59,7 +59,7 @@ class Runner:
         self.bin.mkdir(parents=True)
         python = _PYTHON.format(python=sys.executable, real="preview")
         programs = {"python": python}
-        for name in ("gh", "aws", "llmos"):
+        for name in ("gh", "aws", "docker", "llmos"):
             programs[name] = _PROGRAM.format(
                 python=sys.executable, name=name, log=str(self.log), answers=str(self.folder / "answers.json")
             )

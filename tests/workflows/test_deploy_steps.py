@@ -20,8 +20,13 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="the runners of these
 def test_the_cluster_is_reached_by_oidc_or_by_a_kubeconfig_that_only_the_runner_reads(runner: Runner) -> None:
     step = steps("deploy", "deploy")["Reach the cluster"]
     context = {"matrix.stack": "prod", "vars.EKS_CLUSTER": "main", "secrets.KUBECONFIG": ""}
-    assert runner.run(step["run"], resolved(step, context)).returncode == 0
+    variables = {**resolved(step, context), "AWS_REGION": ""}
+    assert runner.run(step["run"], variables).returncode == 0
     assert runner.calls("aws") == [["eks", "update-kubeconfig", "--name", "main", "--alias", "prod"]]
+    runner.answers = {"aws sts": (0, "123456789012")}
+    assert runner.run(step["run"], {**variables, "AWS_REGION": "eu-west-1"}).returncode == 0
+    (login,) = runner.calls("docker")
+    assert login[0] == "login" and login[-1] == "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
     context |= {"vars.EKS_CLUSTER": "", "secrets.KUBECONFIG": "apiVersion"}
     done = runner.run(step["run"], resolved(step, context))
     assert done.returncode == 0 and "apiVersion" not in done.stdout + done.stderr

@@ -107,6 +107,12 @@ def test_a_credential_helper_is_asked(docker_config: Path, tmp_path: Path, monke
     assert hub and hub.is_token
 
 
+def test_the_login_of_ecr_comes_from_aws() -> None:
+    ecr = RemoteRegistry(host="123456789012.dkr.ecr.eu-west-1.amazonaws.com")
+    said = str(ecr._refused(401, APP, push=False))
+    assert "aws ecr get-login-password --region eu-west-1 | docker login --username AWS" in said
+
+
 def test_nobody_answers(registry: FakeRegistry) -> None:
     with pytest.raises(EnvironmentFault, match="does not answer"):
         RemoteRegistry(host="127.0.0.1:1").manifest(APP, "t")
