@@ -13,7 +13,7 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
-__all__ = ["MODEL", "Timing", "standin", "timed_stream"]
+__all__ = ["MODEL", "Timing", "application", "standin", "timed_stream"]
 
 MODEL = "stand-in"
 
@@ -28,10 +28,9 @@ class Timing:
     tokens: int
 
 
-@asynccontextmanager
-async def standin(*, token_seconds: float) -> AsyncIterator[str]:
-    """Base URL of an OpenAI-compatible server on loopback that takes ``token_seconds`` for every token, the first one
-    included, and computes any number of requests at a time."""
+def application(*, token_seconds: float, model: str = MODEL) -> web.Application:
+    """An OpenAI-compatible server that takes ``token_seconds`` for every token, the first one included, and computes
+    any number of requests at a time."""
 
     async def chat(request: web.Request) -> web.StreamResponse:
         asked = await request.json()
@@ -52,11 +51,20 @@ async def standin(*, token_seconds: float) -> AsyncIterator[str]:
         return reply
 
     async def models(_request: web.Request) -> web.Response:
-        return web.json_response({"object": "list", "data": [{"id": MODEL, "object": "model"}]})
+        return web.json_response({"object": "list", "data": [{"id": model, "object": "model"}]})
+
+    async def health(_request: web.Request) -> web.Response:
+        return web.json_response({"status": "ok"})
 
     app = web.Application()
-    app.add_routes([web.post("/v1/chat/completions", chat), web.get("/v1/models", models)])
-    runner = web.AppRunner(app, access_log=None)
+    app.add_routes([web.post("/v1/chat/completions", chat), web.get("/v1/models", models), web.get("/health", health)])
+    return app
+
+
+@asynccontextmanager
+async def standin(*, token_seconds: float) -> AsyncIterator[str]:
+    """Base URL of such a server on loopback."""
+    runner = web.AppRunner(application(token_seconds=token_seconds), access_log=None)
     await runner.setup()
     try:
         site = web.TCPSite(runner, "127.0.0.1", 0)

@@ -20,13 +20,19 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from benchmarks._cluster_faults import FAULTS
+from benchmarks._cluster_rollouts import ROLLOUTS
+from benchmarks._cluster_updates import UPDATES
+from benchmarks._cluster_world import cluster_world
 from benchmarks._process_scenarios import PROCESSES
 from benchmarks._replicas import processes
 from benchmarks._scenarios import Row, World, run
 from benchmarks._standin import standin
 
-__all__ = ["main", "process_world"]
+__all__ = ["CLUSTER", "main", "process_world"]
 
+CLUSTER = {**UPDATES, **FAULTS, **ROLLOUTS}
+"""Scenarios on a cluster with a real node (Linux, root), in the order in which they run."""
 _TOKEN_SECONDS = 0.02
 
 
@@ -36,18 +42,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1, help="of every choice by chance (default 1)")
     parser.add_argument("--only", action="append", metavar="NAME", help="this scenario alone; may be repeated")
     parser.add_argument("--processes", action="store_true", help="replicas as processes, without a cluster")
+    parser.add_argument("--cluster", default="reliability", help="embedded cluster to use (default: one of its own)")
     parser.add_argument("--list", action="store_true", help="name the scenarios and end")
     parser.add_argument("--per-second", type=float, default=50.0, help="short requests per second (default 50)")
     parser.add_argument("--streams", type=int, default=20, help="streams open at any time (default 20)")
     options = parser.parse_args(arguments)
+    known = PROCESSES if options.processes else CLUSTER
     if options.list:
-        print("\n".join(f"{one.name:24} {one.about}" for one in PROCESSES.values()))
+        print("\n".join(f"{one.name:24} {one.about}" for one in known.values()))
         return 0
-    if unknown := sorted(set(options.only or ()) - PROCESSES.keys()):
-        print(f"There is no scenario {', '.join(unknown)}; these are: {', '.join(PROCESSES)}", file=sys.stderr)
+    if unknown := sorted(set(options.only or ()) - known.keys()):
+        print(f"There is no scenario {', '.join(unknown)}; these are: {', '.join(known)}", file=sys.stderr)
         return 1
-    scenarios = [one for one in PROCESSES.values() if not options.only or one.name in options.only]
-    with process_world() as world:
+    scenarios = [one for one in known.values() if not options.only or one.name in options.only]
+    with process_world() if options.processes else cluster_world(cluster=options.cluster) as world:
         rows = list(_shown(run(scenarios, world, seed=options.seed, per_second=options.per_second,
                                streams=options.streams)))  # fmt: skip
     print(json.dumps(summary(rows, seed=options.seed)))
