@@ -20,6 +20,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from benchmarks._cluster_elasticity import ELASTICITY
 from benchmarks._cluster_faults import FAULTS
 from benchmarks._cluster_rollouts import ROLLOUTS
 from benchmarks._cluster_updates import UPDATES
@@ -31,7 +32,7 @@ from benchmarks._standin import standin
 
 __all__ = ["CLUSTER", "main", "process_world"]
 
-CLUSTER = {**UPDATES, **FAULTS, **ROLLOUTS}
+CLUSTER = {**UPDATES, **FAULTS, **ROLLOUTS, **ELASTICITY}
 """Scenarios on a cluster with a real node (Linux, root), in the order in which they run."""
 _TOKEN_SECONDS = 0.02
 
