@@ -47,6 +47,7 @@ def _killed(context: Context) -> None:
     process = world.main_process(pod)
     with context.load.killing():
         process.kill()
+        process.wait(_SEEN_SECONDS)
     wait_for(lambda: _restarts(world, name) > before, "the container starts again", seconds=_SEEN_SECONDS)
 
 

@@ -18,13 +18,14 @@ __all__ = ["Load", "Outcome", "Report", "report"]
 
 _REQUEST_SECONDS = 10.0
 """A short request that takes longer is lost, and so is a stream that is silent for as long."""
+_CONNECT_SECONDS = 5.0
 _KILL_SECONDS = 2.0
 """So long after a kill the kernel may take to break the connections of the process."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """One request: ``problem`` is empty when it was answered whole; ``broken``: its connection broke or was refused."""
+    """One request: ``problem`` is empty when it was answered whole; ``broken``: it was sent, and its connection broke."""
 
     stream: bool
     started: float
@@ -112,7 +113,7 @@ class Load:
 
     async def _run(self) -> None:
         headers = {"authorization": f"Bearer {self.key}"}
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=_REQUEST_SECONDS, sock_read=_REQUEST_SECONDS)
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS, sock_read=_REQUEST_SECONDS)
         connector = aiohttp.TCPConnector(limit=0)
         async with aiohttp.ClientSession(headers=headers, timeout=timeout, connector=connector) as session:
             await asyncio.gather(self._short_requests(session), *(self._streams(session) for _ in range(self.streams)))
@@ -141,7 +142,8 @@ class Load:
         except _Refused as error:
             problem = str(error)
         except (aiohttp.ClientError, OSError) as error:
-            problem, broken = type(error).__name__, not isinstance(error, TimeoutError)
+            problem = type(error).__name__
+            broken = not isinstance(error, TimeoutError | aiohttp.ClientConnectorError)
         outcome = Outcome(stream=stream, started=started, ended=time.monotonic(), problem=problem, broken=broken,
                           longest_gap_seconds=gap)  # fmt: skip
         self.outcomes.append(outcome)
