@@ -1,4 +1,5 @@
-"""A stand-in for a Service: connections on loopback, spread over endpoints that come and go."""
+"""A stand-in for the load balancer in front of a cluster, or for a Service: connections on loopback, spread over
+endpoints that come and go."""
 
 from __future__ import annotations
 
@@ -10,17 +11,19 @@ from dataclasses import dataclass, field
 __all__ = ["Balancer"]
 
 _CHUNK = 64 * 1024
+_CONNECT_SECONDS, _AGAIN_SECONDS = 5.0, 0.02
 
 
 @dataclass(kw_only=True)
 class Balancer:
-    """``with Balancer() as balancer:`` listens on a free port; ``endpoints`` are ports of loopback, in turn.
+    """``with Balancer() as balancer:`` listens on a free port; ``endpoints`` (host and port) are taken in turn.
 
     Like kube-proxy it spreads connections, not requests, and leaves those that exist where they are. Unlike it, it goes
-    on to the next endpoint when one refuses the connection, as load balancers in front of clusters do.
+    on to the next endpoint when one refuses the connection, for a few seconds, as load balancers in front of clusters
+    do: nothing has been sent by then, so nothing is sent twice.
     """
 
-    endpoints: list[int] = field(default_factory=list)
+    endpoints: list[tuple[str, int]] = field(default_factory=list)
     url: str = ""
     _turn: int = 0
     _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
@@ -48,21 +51,21 @@ class Balancer:
 
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            for port in self._in_turn():
-                with suppress(OSError):
-                    away = await asyncio.open_connection("127.0.0.1", port)
-                    break
-            else:
-                return
-            await asyncio.gather(_pass(reader, away[1]), _pass(away[0], writer))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_CONNECT_SECONDS):
+                    away = await self._connect()
+                await asyncio.gather(_pass(reader, away[1]), _pass(away[0], writer))
         finally:
             writer.close()
 
-    def _in_turn(self) -> list[int]:
-        self._turn += 1
-        ports = list(self.endpoints)
-        first = self._turn % len(ports) if ports else 0
-        return ports[first:] + ports[:first]
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        while True:
+            self._turn += 1
+            if self.endpoints:
+                host, port = self.endpoints[self._turn % len(self.endpoints)]
+                with suppress(ConnectionError):
+                    return await asyncio.open_connection(host, port)
+            await asyncio.sleep(_AGAIN_SECONDS)
 
 
 async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

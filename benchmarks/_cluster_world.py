@@ -17,6 +17,7 @@ from typing import Any
 import psutil
 import yaml
 
+from benchmarks._balancer import Balancer
 from llmos.cluster import embedded
 from llmos.cluster.info import ClusterInfo
 from llmos.images.build import build
@@ -60,6 +61,7 @@ class ClusterWorld:
     images: dict[str, str]
     raw: dict[str, Any] = field(default_factory=dict)
     url: str = ""
+    service: tuple[str, int] = ("", 0)
     key: str = field(default="", repr=False)
 
     @property
@@ -143,7 +145,8 @@ class ClusterWorld:
         (service,) = self.kube.get("service", APPLICATION, "-n", self.namespace)
         given = service["status"].get("loadBalancer", {}).get("ingress") or [{}]
         address = given[0].get("ip") or service["spec"]["clusterIP"]
-        self.url = f"http://{address}:{service['spec']['ports'][0]['port']}"
+        self.service = (address, service["spec"]["ports"][0]["port"])
+        self.url = f"http://{address}:{self.service[1]}"
         (secret,) = self.kube.get("secret", f"{APPLICATION}-api-keys", "-n", self.namespace)
         self.key = base64.b64decode(secret["data"]["keys"]).decode().split(",")[0].strip()
 
@@ -161,9 +164,9 @@ def _settled(deployment: KubeObject) -> bool:
 
 
 @contextmanager
-def cluster_world(*, cluster: str) -> Iterator[ClusterWorld]:
+def cluster_world(*, cluster: str, direct: bool = False) -> Iterator[ClusterWorld]:
     """Three applications and two stand-ins of a model server in real pods; taken down at the end, with the cluster if
-    it was not there before."""
+    it was not there before. Requests come through a load balancer on loopback; ``direct``: to the Service."""
     there = embedded.status(name=cluster).exists
     info = embedded.up(name=cluster, real=True)
     with tempfile.TemporaryDirectory(prefix="llmos-reliability-") as name:
@@ -172,7 +175,10 @@ def cluster_world(*, cluster: str) -> Iterator[ClusterWorld]:
             world = ClusterWorld(info=info, folder=folder, images=_images(folder))
             world.must_up(_stack(world.images["first"]))
             world._find_entry()
-            yield world
+            with Balancer(endpoints=[world.service]) as entry:
+                # kube-proxy sends new connections to a killed pod until the news has gone round, and they are refused.
+                world.url = world.url if direct else entry.url
+                yield world
         finally:
             if there:
                 path = folder / f"Pulumi.{_STACK}.yaml"

@@ -16,7 +16,7 @@ import aiohttp
 
 __all__ = ["Load", "Outcome", "Report", "report"]
 
-_REQUEST_SECONDS = 10.0
+_REQUEST_SECONDS = 30.0
 """A short request that takes longer is lost, and so is a stream that is silent for as long."""
 _CONNECT_SECONDS = 5.0
 _KILL_SECONDS = 2.0
@@ -25,7 +25,7 @@ _KILL_SECONDS = 2.0
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """One request: ``problem`` is empty when it was answered whole; ``broken``: it was sent, and its connection broke."""
+    """One request: ``problem`` is empty when it was answered whole; ``broken``: its connection was made, and broke."""
 
     stream: bool
     started: float

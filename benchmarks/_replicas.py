@@ -115,7 +115,7 @@ class Processes:
         old.process.wait()
 
     def _publish(self) -> None:
-        self._balancer.endpoints = [urlsplit(one.url).port or 0 for one in self.running]
+        self._balancer.endpoints = [("127.0.0.1", urlsplit(one.url).port or 0) for one in self.running]
 
     def _end(self) -> None:
         for one in self._leaving:

@@ -44,6 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", action="append", metavar="NAME", help="this scenario alone; may be repeated")
     parser.add_argument("--processes", action="store_true", help="replicas as processes, without a cluster")
     parser.add_argument("--cluster", default="reliability", help="embedded cluster to use (default: one of its own)")
+    parser.add_argument("--direct", action="store_true", help="to the Service, with no load balancer in front")
     parser.add_argument("--list", action="store_true", help="name the scenarios and end")
     parser.add_argument("--per-second", type=float, default=50.0, help="short requests per second (default 50)")
     parser.add_argument("--streams", type=int, default=20, help="streams open at any time (default 20)")
@@ -56,7 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"There is no scenario {', '.join(unknown)}; these are: {', '.join(known)}", file=sys.stderr)
         return 1
     scenarios = [one for one in known.values() if not options.only or one.name in options.only]
-    with process_world() if options.processes else cluster_world(cluster=options.cluster) as world:
+    place = process_world() if options.processes else cluster_world(cluster=options.cluster, direct=options.direct)
+    with place as world:
         rows = list(_shown(run(scenarios, world, seed=options.seed, per_second=options.per_second,
                                streams=options.streams)))  # fmt: skip
     print(json.dumps(summary(rows, seed=options.seed)))
