@@ -51,7 +51,8 @@ class Balancer:
 
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            with suppress(TimeoutError):
+            # Cancelled at the end of all; asyncio's server would print that.
+            with suppress(TimeoutError, asyncio.CancelledError):
                 async with asyncio.timeout(_CONNECT_SECONDS):
                     away = await self._connect()
                 await asyncio.gather(_pass(reader, away[1]), _pass(away[0], writer))

@@ -54,8 +54,10 @@ def _killed(context: Context) -> None:
 @FAULTS.scenario("pod-deleted-at-once", "a pod is deleted without a grace period, as when its node is lost")
 def _deleted(context: Context) -> None:
     world, pod = context.world, _choose(context)
+    process = world.main_process(pod)
     with context.load.killing():
         world.kube.run("delete", "pod", pod["metadata"]["name"], "-n", world.namespace, "--grace-period=0", "--force")
+        process.wait(_SEEN_SECONDS)
 
 
 @FAULTS.scenario("container-out-of-memory", "a container meets its limit of memory, and the kernel kills it")
