@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from benchmarks._cluster_world import APPLICATION, ClusterWorld, ended
+from benchmarks._cluster_world import APPLICATION, MODEL, ClusterWorld, ended
 from benchmarks._replicas import wait_for
 from benchmarks._scenarios import Context, Registry
 from llmos.engines.shapes import comparable
@@ -41,9 +41,8 @@ def _bad_image(context: Context) -> None:
 @ROLLOUTS.scenario("model-server-not-ready", "a new model server never becomes ready; the old ones go on")
 def _model_not_ready(context: Context) -> None:
     world: ClusterWorld = context.world
-    silent = {"containers": [{"name": "server", "command": ["sleep", "3600"]}]}
-    reason = r"[Ss]tartup probe|not ready|unavailable"
-    _fails_and_goes_back(world, world.with_model(pod_overrides=silent), reason=reason)
+    silent = {"containers": [{"name": "server", "command": ["sleep"], "args": ["3600"]}]}
+    _fails_and_goes_back(world, world.with_model(pod_overrides=silent), reason=rf"{MODEL}-\w+-\w+: \S")
 
 
 @ROLLOUTS.scenario("registry-down", "the registry is away as an image is to be pulled; `up` says so, and goes on after")

@@ -56,7 +56,7 @@ def test_refusals_and_failures_become_errors_of_the_openai_api(
 
 
 def test_a_model_server_that_is_away_is_503_and_not_ready_until_it_is_back(start: Start, stub: Stub) -> None:
-    app = start(BACKEND_URL="http://127.0.0.1:9", BACKEND_MODEL="stub")
+    app = start(BACKEND_URL="http://127.0.0.1:9", BACKEND_MODEL="stub", BACKEND_CONNECT_SECONDS="0.5")
     with app.http() as http:
         assert http.get("/healthz").status_code == 200
         ready = http.get("/readyz")

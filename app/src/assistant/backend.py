@@ -20,6 +20,8 @@ __all__ = ["Backend"]
 
 _CHECK_SECONDS = 2.0
 """How long a readiness result is reused, and how long a check may take: probes must not add load."""
+_ATTEMPT_SECONDS, _AGAIN_SECONDS = 1.0, 0.1
+"""For one attempt to connect, and between two: within a cluster connecting takes milliseconds, or the pod has gone."""
 
 
 @dataclass(kw_only=True)
@@ -41,7 +43,7 @@ class Backend:
         url: base URL, with or without ``/v1``.
         model: its name for the model; empty: the first that it lists.
         api_key: sent as bearer token; empty: none.
-        connect_seconds: for opening a connection.
+        connect_seconds: for opening a connection, in as many attempts as it takes.
         silence_seconds: between two bytes of an answer, so also until the first byte.
         connection_seconds: age at which a connection is used no more; 0: one connection per request. Below the preStop
             of model servers (5 s), with time for news of endpoints: then none gets a request after its SIGTERM.
@@ -57,7 +59,9 @@ class Backend:
         self._headers = {"accept-encoding": "identity", "content-type": "application/json"}
         if api_key:
             self._headers["authorization"] = f"Bearer {api_key}"
-        self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect_seconds, sock_read=silence_seconds)
+        attempt_seconds = min(connect_seconds, _ATTEMPT_SECONDS)
+        self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=attempt_seconds, sock_read=silence_seconds)
+        self._connect_seconds = connect_seconds
         self._connection_seconds = connection_seconds
         self._pool = self._new_pool()
         self._checked: tuple[float, str] = (float("-inf"), "")
@@ -112,14 +116,23 @@ class Backend:
 
     async def _post(self, session: aiohttp.ClientSession, body: bytes) -> aiohttp.ClientResponse:
         """Send the request; once more when the connection broke before any answer: the server may have closed an idle
-        connection at that moment, or its pod may have gone. A completion has no side effect, so twice is safe."""
-        url = f"{self._base}/chat/completions"
-        try:
-            return await session.post(url, data=body, allow_redirects=False)
-        except aiohttp.ClientConnectionError as error:
-            if isinstance(error, TimeoutError):
-                raise
-            return await session.post(url, data=body, allow_redirects=False)
+        connection at that moment, or its pod may have gone. A completion has no side effect, so twice is safe.
+
+        Where no connection could be made nothing was sent, so that is tried for as long as it may take: a Service still
+        names a pod for a moment that has gone, and the next connection leads to another one."""
+        url, again = f"{self._base}/chat/completions", True
+        deadline = time.monotonic() + self._connect_seconds
+        while True:
+            try:
+                return await session.post(url, data=body, allow_redirects=False)
+            except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
+                if time.monotonic() >= deadline:
+                    raise
+                await asyncio.sleep(_AGAIN_SECONDS)
+            except aiohttp.ClientConnectionError as error:
+                if isinstance(error, TimeoutError) or not again:
+                    raise
+                again = False
 
     async def _check(self) -> str:
         pool = await self._enter_pool()
