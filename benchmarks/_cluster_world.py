@@ -99,6 +99,11 @@ class ClusterWorld:
         said = self.up(raw)
         assert said.code == 0, f"up ended with {said.code}: {said.text[-2000:]}"
 
+    def restore(self) -> None:
+        """Start what does not run, and deploy once more what is to be whole."""
+        self.heal()
+        self.must_up(self.raw)
+
     def heal(self) -> None:
         """``cluster up``: start what does not run."""
         said = ended(self._command("cluster", "up"))

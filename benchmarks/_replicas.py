@@ -68,6 +68,11 @@ class Processes:
         alive = [one for one in self.running if one.process.poll() is None and _ready(one.url)]
         return len(alive) == self.wanted == len(self.running) and not self._leaving
 
+    def restore(self) -> None:
+        """As many as wanted, all of them alive."""
+        self.running = [one for one in self.running if one.process.poll() is None]
+        self.scale(self.wanted)
+
     def kill(self, number: int) -> Program:
         """SIGKILL to one of ``running``; nothing else knows of it yet."""
         victim = self.running[number]

@@ -25,6 +25,9 @@ class World(Protocol):
     def whole(self) -> bool:
         """Whether every wanted replica serves, and nothing is on its way out."""
 
+    def restore(self) -> None:
+        """After a scenario that failed halfway: back to what is to be."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Context:
@@ -111,6 +114,8 @@ def run(
                 problem = str(error) or type(error).__name__
             recovered = time.monotonic()
             seen = load.stop()
+        if problem:
+            world.restore()
         if scenario.spares and seen.lost and not problem:
             problem = f"{seen.lost} requests were lost"
         yield Row(

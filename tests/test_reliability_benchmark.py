@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from benchmarks import reliability
+from benchmarks._cluster_elasticity import flaps
 from benchmarks._load import Load, Outcome, report
 from benchmarks._scenarios import Context, Registry, run
 
@@ -79,6 +80,14 @@ def test_replicas_die_and_are_replaced_and_nothing_else_is_lost(capsys: pytest.C
     assert rows["replica-killed"]["lost_in_flight"] > 0, "streams were open on it"
     assert rows["update-settings"]["lost_in_flight"] == rows["scale-down"]["lost_in_flight"] == 0
     assert (code, summary["reached"], summary["seed"]) == (0, True, 7)
+
+
+@pytest.mark.parametrize(
+    ("counts", "expected"),
+    [([1, 1, 2, 4, 4, 3, 1], False), ([1], False), ([1, 2, 1, 2, 4], True), ([1, 4, 2, 3, 1], True)],
+)
+def test_a_count_that_rises_after_it_has_fallen_flaps(counts: list[int], expected: bool) -> None:
+    assert flaps(counts) is expected
 
 
 def test_a_wrong_name_is_refused_with_those_that_exist(capsys: pytest.CaptureFixture[str]) -> None:
