@@ -27,8 +27,10 @@ from benchmarks._rows import read_services
 from planner.demand import forecast, minimum_replicas
 from planner.demand.history import History
 from planner.demand.replay import Load, Scaler, replay
+from planner.demand.rule import RateRule
 from planner.demand.scalers import RateScaler, SideBySide, UtilisationScaler, all_knowing, fixed
 from planner.demand.tuning import REFERENCE_UTILISATION, choose_rule
+from planner.demand.weighed import WeighedScaler
 from planner.faults import Fault, LlmosError, UserFault
 
 TARGETS = (0.5, 0.6, REFERENCE_UTILISATION, 0.8)
@@ -61,7 +63,10 @@ def score(history: History, replicas_at_peak: int) -> dict[str, Any]:
     schedule = minimum_replicas(forecast(past, quantiles=[FLOOR_QUANTILE]), capacity, FLOOR_QUANTILE)
     minimum = schedule.at(future.start_seconds + np.arange(load.rates.size) * load.step_seconds)
     rule = choose_rule(past, capacity, cold_start_seconds=COLD_START_SECONDS)
-    scalers = [RateScaler(load, [rule], minimum=minimum), fixed(load), all_knowing(load)]
+    scaler: Scaler = RateScaler(load, [rule], minimum=minimum) if isinstance(rule, RateRule) else (
+        WeighedScaler(load, [rule], minimum=minimum)
+    )
+    scalers: list[Scaler] = [scaler, fixed(load), all_knowing(load)]
     ours, peak, oracle, *rest = outcomes_of(load, [*scalers, UtilisationScaler(load, np.array(TARGETS))])
     by_target = dict(zip(TARGETS, rest, strict=True))
     hpa = by_target[REFERENCE_UTILISATION]

@@ -16,7 +16,17 @@ from numpy.typing import NDArray
 from planner.demand.replay import Fleet, Load, Scaler
 from planner.demand.rule import RateRule
 
-__all__ = ["Planned", "RateScaler", "SideBySide", "UtilisationScaler", "all_knowing", "fixed"]
+__all__ = [
+    "Behaviour",
+    "Planned",
+    "RateScaler",
+    "SideBySide",
+    "UtilisationScaler",
+    "all_knowing",
+    "deviation",
+    "fixed",
+    "last_minute",
+]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int_]
@@ -27,7 +37,7 @@ _SCALE_UP_FACTOR = 2
 _SCALE_UP_PODS = 4
 
 
-class _Behaviour:
+class Behaviour:
     """The autoscaler's default behaviour, given recommendations: one value per setting."""
 
     def __init__(self, stabilisation_seconds: Ints, step_seconds: int) -> None:
@@ -60,7 +70,7 @@ class UtilisationScaler:
     def __init__(self, load: Load, targets: Floats) -> None:
         self.settings = targets.size
         self._targets = targets
-        self._behaviour = _Behaviour(np.full(targets.size, _SCALE_DOWN_STABILISATION_SECONDS), load.step_seconds)
+        self._behaviour = Behaviour(np.full(targets.size, _SCALE_DOWN_STABILISATION_SECONDS), load.step_seconds)
 
     def ask(self, step: int, fleet: Fleet) -> Ints:
         used = np.minimum(fleet.busy, fleet.ready)
@@ -82,15 +92,15 @@ class RateScaler:
     def __init__(self, load: Load, rules: list[RateRule], *, minimum: Ints) -> None:
         self.settings = len(rules)
         windows = sorted({rule.window_seconds for rule in rules})
-        seen = _last_minute(load) / load.requests_per_second_per_replica
-        deviations = np.stack([_deviation(seen, window // load.step_seconds) for window in windows])
+        seen = last_minute(load) / load.requests_per_second_per_replica
+        deviations = np.stack([deviation(seen, window // load.step_seconds) for window in windows])
         self._seen = seen
         self._deviation = deviations
         self._row = np.array([windows.index(rule.window_seconds) for rule in rules])
         self._headroom = np.array([rule.headroom for rule in rules])
         self._factor = np.array([rule.deviations for rule in rules])
         self._minimum = minimum
-        self._behaviour = _Behaviour(np.array([rule.hold_seconds for rule in rules]), load.step_seconds)
+        self._behaviour = Behaviour(np.array([rule.hold_seconds for rule in rules]), load.step_seconds)
 
     def ask(self, step: int, fleet: Fleet) -> Ints:
         metric = self._headroom * self._seen[step] + self._factor * self._deviation[self._row, step]
@@ -141,7 +151,7 @@ def all_knowing(load: Load) -> Planned:
     return Planned(sliding_window_view(padded, cold + 1).max(axis=1))
 
 
-def _deviation(values: Floats, steps: int) -> Floats:
+def deviation(values: Floats, steps: int) -> Floats:
     """Standard deviation of the last ``steps`` values at every step, as PromQL's ``stddev_over_time``."""
     shifted = values - values.mean()
     sums = np.cumsum(np.concatenate([[0.0], shifted]))
@@ -153,7 +163,7 @@ def _deviation(values: Floats, steps: int) -> Floats:
     return np.sqrt(np.maximum((squares[end] - squares[begin]) / count - mean * mean, 0.0))
 
 
-def _last_minute(load: Load) -> Floats:
+def last_minute(load: Load) -> Floats:
     """Mean rate of the last minute, what a metrics system knows of now."""
     steps = 60 // load.step_seconds
     padded = np.concatenate([np.full(steps - 1, load.rates[0]), load.rates])

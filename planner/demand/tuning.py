@@ -8,8 +8,9 @@ import numpy as np
 
 from planner.demand.history import History
 from planner.demand.replay import Load, replay
-from planner.demand.rule import RateRule
-from planner.demand.scalers import RateScaler, UtilisationScaler
+from planner.demand.rule import RateRule, WeighedRule
+from planner.demand.scalers import RateScaler, SideBySide, UtilisationScaler
+from planner.demand.weighed import WeighedScaler, fitted_rules
 
 __all__ = ["REFERENCE_UTILISATION", "choose_rule"]
 
@@ -32,8 +33,10 @@ def choose_rule(
     *,
     cold_start_seconds: int = 300,
     reference_utilisation: float = REFERENCE_UTILISATION,
-) -> RateRule:
+) -> RateRule | WeighedRule:
     """The rule with the fewest GPU-hours whose violation minutes on the history stay below 80 % of the plain HPA's.
+
+    Tried are a grid of `RateRule` and, on histories of two days or more, one `WeighedRule` per quantile.
 
     Args:
         history: the past to judge by; days, at best weeks.
@@ -51,11 +54,15 @@ def choose_rule(
         step_seconds=_STEP_SECONDS,
     )
     reference = replay(load, UtilisationScaler(load, np.array([reference_utilisation])))
-    rules = [
+    grid = [
         RateRule(headroom=headroom, deviations=deviations, window_seconds=window, hold_seconds=hold)
         for headroom, deviations, window, hold in product(_HEADROOMS, _DEVIATIONS, _WINDOWS_SECONDS, _HOLDS_SECONDS)
     ]
-    outcome = replay(load, RateScaler(load, rules, minimum=np.ones(load.rates.size, dtype=int)))
+    weighed = fitted_rules(load)
+    rules = [*grid, *weighed]
+    none = np.ones(load.rates.size, dtype=int)
+    scalers = [RateScaler(load, grid, minimum=none), WeighedScaler(load, weighed, minimum=none)]
+    outcome = replay(load, SideBySide(scalers[: 2 if weighed else 1]))
     limit = max(_PART_OF_THE_REFERENCE * float(reference.violation_minutes[0]), float(outcome.violation_minutes.min()))
     affordable = np.where(outcome.violation_minutes <= limit, outcome.gpu_hours, np.inf)
     return rules[int(affordable.argmin())]
