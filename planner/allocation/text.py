@@ -23,6 +23,7 @@ _WORDS = {
     "spot_floor_fraction": "share of {name} kept off spot",
     "cap": "{name}",
 }
+_UNITS = {"memory_gib": "GiB", "vcpu": "vCPU", "gpus": "GPUs"}
 
 
 def describe_constraint(constraint: Constraint) -> str:
@@ -34,7 +35,8 @@ def describe_relaxation(relaxation: Relaxation) -> str:
     """The change in one line, e.g. ``budget 2000 -> 2340 USD/month``; budgets by month, rounded up to suffice."""
     name = describe_constraint(relaxation.constraint)
     monthly = relaxation.unit.endswith("usd_per_hour")
-    scale, unit, step = (HOURS_PER_MONTH, "USD/month", 1.0) if monthly else (1, relaxation.unit, 0.001)
+    plain = _UNITS.get(relaxation.unit, relaxation.unit)
+    scale, unit, step = (HOURS_PER_MONTH, "USD/month", 1.0) if monthly else (1, plain, 0.001)
     current = f"{relaxation.current * scale:,.10g}"
     if relaxation.needed is None:
         return f"{name}: no value of it is enough (now {current} {unit})"

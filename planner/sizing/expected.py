@@ -69,10 +69,17 @@ def _expected(model: Model, *, folder: Path, where: str) -> Expected:
             requests_per_second=rate, context_tokens=model.context_tokens, prefix_share=traffic.prefix_share,
         )
     else:
+        inputs = _distribution(traffic.input_tokens, INPUT_SPREAD)
+        outputs = _distribution(traffic.output_tokens, OUTPUT_SPREAD)
+        mean = inputs.mean() + outputs.mean()
+        if mean > model.context_tokens:
+            what = f"a request has {mean:,.0f} tokens on average, and the context holds {model.context_tokens:,}"
+            fix = "raise context_tokens of the model, or state the lengths of requests that it takes"
+            raise UserFault(Fault(what=what, where=where, fix=fix))
         workload = Workload.from_lengths(
             requests_per_second=rate,
-            inputs=_distribution(traffic.input_tokens, INPUT_SPREAD),
-            outputs=_distribution(traffic.output_tokens, OUTPUT_SPREAD),
+            inputs=inputs,
+            outputs=outputs,
             context_tokens=model.context_tokens,
             prefix_share=traffic.prefix_share,
         )

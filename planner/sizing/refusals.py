@@ -26,6 +26,8 @@ __all__ = ["refuse_conflicts", "refuse_model"]
 
 _STEPS = (1.1, 1.25, 1.5, 2, 3, 5, 10)
 """Times the promised latency; the least that helps is named."""
+_FAR_STEPS = (30, 100, 300, 1000)
+"""For both latencies together, where nothing else helps."""
 _GAP = 0.01
 """A way out is a suggestion: its cost within a hundredth is enough."""
 _SHOWN_REASONS = 3
@@ -153,15 +155,14 @@ def _either(ways: list[str]) -> str:
 def _ways_out(
     name: str, settings: StackSettings, catalogue: Catalogue, helps: Callable[[StackSettings], str | None]
 ) -> list[str]:
-    """Changes of one model that help, with what it then costs."""
+    """Changes of one model that help, each alone, with what it costs then; or both latencies, where none does alone."""
 
     def costed(variant: tuple[str, Model]) -> str | None:
         words, model = variant
         cost = helps(settings.model_copy(update={"models": {**settings.models, name: model}}))
         return f"{words} ({cost})" if cost else None
 
-    ways = []
-    for variants in _variants(name, settings.models[name], catalogue):
+    def climbed(variants: list[tuple[str, Model]]) -> str | None:
         # A larger step never helps less, so most models are done after one look at the largest.
         least, most = 0, len(variants) - 1
         found = costed(variants[most])
@@ -169,9 +170,21 @@ def _ways_out(
             middle = (least + most) // 2
             other = costed(variants[middle])
             found, least, most = (other, least, middle) if other else (found, middle + 1, most)
-        if found:
-            ways.append(found)
-    return ways
+        return found
+
+    ways = [way for variants in _variants(name, settings.models[name], catalogue) if (way := climbed(variants))]
+    if ways:
+        return ways
+    both = [_looser(name, settings.models[name], ("ttft_ms", "tpot_ms"), step) for step in (*_STEPS, *_FAR_STEPS)]
+    return [way] if (way := climbed(both)) else []
+
+
+def _looser(name: str, model: Model, keys: tuple[str, ...], step: float) -> tuple[str, Model]:
+    """Promised latencies times a step, rounded up."""
+    before = {key: getattr(model.slo, key) for key in keys}
+    after = {key: math.ceil(value * step) for key, value in before.items()}
+    words = " with ".join(f"models.{name}.slo.{key} {before[key]} -> {after[key]}" for key in keys)
+    return words, model.model_copy(update={"slo": model.slo.model_copy(update=after)})
 
 
 def _variants(name: str, model: Model, catalogue: Catalogue) -> Iterator[list[tuple[str, Model]]]:
@@ -180,14 +193,7 @@ def _variants(name: str, model: Model, catalogue: Catalogue) -> Iterator[list[tu
     if published == "bf16" and "fp8" not in model.quality_steps and model.quantization == "auto":
         yield [(f"models.{name}.quality_steps: [fp8]", model.model_copy(update={"quality_steps": ("fp8",)}))]
     for key in ("ttft_ms", "tpot_ms"):
-        before = getattr(model.slo, key)
-        ladder = []
-        for step in _STEPS:
-            after = -(-before * step // 1)
-            slo = model.slo.model_copy(update={key: int(after)})
-            words = f"models.{name}.slo.{key} {before} -> {int(after)}"
-            ladder.append((words, model.model_copy(update={"slo": slo})))
-        yield ladder
+        yield [_looser(name, model, (key,), step) for step in _STEPS]
     shorter = model.context_tokens // 2
     if shorter >= 2 * _mean_tokens(model):
         words = f"models.{name}.context_tokens {model.context_tokens} -> {shorter}"

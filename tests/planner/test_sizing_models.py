@@ -199,3 +199,19 @@ def test_what_a_machine_without_a_gpu_would_do_is_said_and_not_chosen() -> None:
     assert small.gpus and "USD/h would sustain" in small.on_cpus and "not offered" in small.on_cpus
     large = chat(BASE)
     assert "none keeps the promise" in large.on_cpus and "are promised" in large.on_cpus
+
+
+def test_promises_that_only_give_way_together_are_named_together() -> None:
+    with pytest.raises(UserFault) as caught:
+        chat(stack(models__chat__slo={"ttft_ms": 1, "tpot_ms": 1}))
+    ttft, tpot = (
+        int(str(caught.value).split(f"slo.{key} 1 -> ")[1].split(" ")[0]) for key in ("ttft_ms", "tpot_ms")
+    )
+    assert " with models.chat.slo.tpot_ms 1 -> " in str(caught.value)
+    assert chat(stack(models__chat__slo={"ttft_ms": ttft, "tpot_ms": tpot})).tpot_ms <= tpot
+
+
+def test_requests_longer_than_the_context_are_refused() -> None:
+    long = {"requests_per_second": 2, "input_tokens": 800_000, "output_tokens": 200}
+    with pytest.raises(UserFault, match=r"800,200 tokens on average, and the context holds 8,192"):
+        chat(stack(models__chat__traffic=long))
