@@ -150,7 +150,6 @@ def remove(name: str) -> None:
     folder, record = cluster_folder(name), Record.read(name)
     if not _begun(folder):
         return
-    removal.kill(*(process.pid for process in processes(folder) if process.pid is not None))
     # Only names matter for taking it down; they come from the folder.
     removal.remove(Layout(cluster=folder, network=record.network if record else choose_network(folder)))
 

@@ -18,8 +18,11 @@ from llmos.cluster.info import ClusterInfo
 from llmos.failures import reported
 from llmos.kube import Kube
 from tests.e2e.buildkitd import build_machine, build_programs, buildkitd
+from tests.e2e.real_node import real_cluster
 
-__all__ = ["build_machine", "build_programs", "buildkitd", "kube", "llmos", "small", "stack"]
+__all__ = [
+    "build_machine", "build_programs", "buildkitd", "command_line", "kube", "llmos", "real_cluster", "small", "stack",
+]  # fmt: skip
 
 Llmos = Callable[..., "Said"]
 Write = Callable[[Mapping[str, Any]], Path]
@@ -43,19 +46,21 @@ class Said:
     stderr: str
 
 
+def command_line(*arguments: str) -> Said:
+    """Run the command line in this process."""
+    out, err = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err), reported(debug=False) as outcome:
+        outcome.exit_code = run(arguments)
+    return Said(returncode=outcome.exit_code, stdout=out.getvalue(), stderr=err.getvalue())
+
+
 @pytest.fixture
 def llmos(embedded_cluster: ClusterInfo, monkeypatch: pytest.MonkeyPatch) -> Llmos:
     """The command line against the test cluster, in this process: starting Python and importing takes seconds."""
     monkeypatch.setenv("LLMOS_CLUSTER", embedded_cluster.name)
     monkeypatch.setenv("COLUMNS", "200")
 
-    def call(*arguments: str) -> Said:
-        out, err = io.StringIO(), io.StringIO()
-        with redirect_stdout(out), redirect_stderr(err), reported(debug=False) as outcome:
-            outcome.exit_code = run(arguments)
-        return Said(returncode=outcome.exit_code, stdout=out.getvalue(), stderr=err.getvalue())
-
-    return call
+    return command_line
 
 
 @pytest.fixture

@@ -15,6 +15,21 @@ from llmos.files import write_whole
 
 __all__ = ["configure", "daemons"]
 
+# A volume is a folder of the node. Of the kinds of volumes that a kubelet knows this one makes the folder and hands it
+# to the pod's group; one of kind `local` has to be there, one of kind `hostPath` stays root's.
+_DRIVER = "llmagentos.dev~folder/folder"
+_DRIVER_SCRIPT = """#!/bin/sh
+case "$1" in
+init) ;;
+mount)
+  name=$(printf '%s' "$3" | sed -n 's|.*"kubernetes.io/pvOrVolumeName":"\\([^"]*\\)".*|\\1|p')
+  mkdir -p "$2" "%VOLUMES%/${name:?}" && mount --bind "%VOLUMES%/$name" "$2" || exit 1 ;;
+unmount) umount "$2" || exit 1 ;;
+*) echo '{"status": "Not supported"}'; exit 1 ;;
+esac
+echo '{"status": "Success", "capabilities": {"attach": false}}'
+"""
+
 # They say where the node stands among the simulated ones; zones are theirs.
 _LABELS = {"llmagentos.dev/node": "real", "topology.kubernetes.io/zone": "local-a",
            "topology.kubernetes.io/region": "local"}  # fmt: skip
@@ -40,6 +55,9 @@ def configure(layout: Layout, *, api_port: int) -> None:
     if not (own / "kubelet-server.key").is_file():
         address = layout.network.node_address
         certificates.issue(pki, to=own, name="kubelet-server", user=f"system:node:{NODE_NAME}", address=address)
+    driver = _volume_plugins(layout) / _DRIVER
+    driver.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(driver, _DRIVER_SCRIPT.replace("%VOLUMES%", str(layout.volumes)), mode=0o755)
     write_whole(layout.folder / "resolv.conf", _resolvers())
     write_whole(layout.folder / "kubelet.yaml", yaml.safe_dump(_kubelet(layout)))
     write_whole(layout.folder / "kube-proxy.yaml", yaml.safe_dump(_kube_proxy(layout)))
@@ -77,6 +95,10 @@ def _kubeconfig(layout: Layout, name: str) -> Path:
     return layout.folder / f"{name}.kubeconfig"
 
 
+def _volume_plugins(layout: Layout) -> Path:
+    return layout.folder / "volume-plugins"
+
+
 def _kubelet(layout: Layout) -> dict[str, object]:
     pki = layout.folder / "pki"
     return {
@@ -103,7 +125,7 @@ def _kubelet(layout: Layout) -> dict[str, object]:
         "clusterDomain": "cluster.local",
         "resolvConf": str(layout.folder / "resolv.conf"),
         "podLogsDir": str(layout.pod_logs),
-        "volumePluginDir": str(layout.kubelet_root / "volume-plugins"),
+        "volumePluginDir": str(_volume_plugins(layout)),
         # A laptop's disk is often nearly full: the shares by default would evict pods and delete images at once.
         "evictionHard": {"memory.available": "100Mi", "nodefs.available": "500Mi", "imagefs.available": "500Mi"},
         "imageGCHighThresholdPercent": 100,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from llmos.cluster.binaries import NodeBinaries
-from llmos.cluster.node import addons, agents, cgroups, links, runtime, settings
+from llmos.cluster.node import addons, agents, cgroups, links, removal, runtime, settings
 from llmos.cluster.node.layout import NODE_NAME, Layout
 from llmos.cluster.processes import states
 from llmos.process import run
@@ -26,6 +26,8 @@ def ensure_running(layout: Layout, *, binaries: NodeBinaries, kubectl: Path, api
         EnvironmentFault: a program ended, or the machine refused something; says what.
     """
     layout.folder.mkdir(parents=True, mode=0o700, exist_ok=True)
+    if not links.exist(layout):
+        removal.clear(layout)
     settings.keep()
     cgroups.create(layout.mark)
     links.add(layout)

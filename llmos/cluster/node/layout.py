@@ -73,6 +73,16 @@ class Layout:
         return self.folder / "kubelet"
 
     @property
+    def addresses(self) -> Path:
+        """Which addresses pods have."""
+        return self.folder / "cni/addresses"
+
+    @property
+    def volumes(self) -> Path:
+        """One folder for each persistent volume that a pod here has mounted."""
+        return self.folder / "volumes"
+
+    @property
     def pod_logs(self) -> Path:
         return self.folder / "pod-logs"
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from llmos.cluster.node.layout import Layout
 from llmos.process import run
 
-__all__ = ["QUEUE", "add", "remove"]
+__all__ = ["QUEUE", "add", "exist", "remove"]
 
 QUEUE = 100
 """Netfilter queue, within the namespace, of the packets about which network policies decide."""
@@ -20,6 +20,11 @@ QUEUE = 100
 _WHERE = "network of the real node"
 _FIX = "check that this root may create network namespaces, interfaces and iptables rules"
 _UPLINK = "uplink"
+
+
+def exist(layout: Layout) -> bool:
+    """Whether the namespace is there; it is not after a reboot."""
+    return _mounted(layout.netns)
 
 
 def add(layout: Layout) -> None:

@@ -13,10 +13,11 @@ import psutil
 
 from llmos.cluster.node import cgroups, links, settings
 from llmos.cluster.node.layout import Layout
+from llmos.cluster.processes import NODE_COMPONENTS, states
 from llmos.daemons import pid_identity, wait_until
 from llmos.process import run
 
-__all__ = ["kill", "remove"]
+__all__ = ["clear", "kill", "outside", "remove", "stop"]
 
 _SHIM_SOCKETS = Path("/run/containerd/s")
 # The network library of containerd keeps one result there for each pod, whatever it is configured for.
@@ -26,20 +27,44 @@ _CONTAINER_LOGS = Path("/var/log/containers")
 
 
 def remove(layout: Layout) -> None:
-    """End and delete everything; the cluster's own processes must have been ended before.
+    """End and delete everything of the node on this machine.
 
     It works from what it finds, so that it can be repeated after an interruption, and after a reboot.
     """
-    sockets = list(_shim_sockets(layout))
+    clear(layout)
+    links.remove(layout)
+    shutil.rmtree(layout.folder, ignore_errors=True)
+    settings.restore()
+
+
+def clear(layout: Layout) -> None:
+    """End it and delete what containerd and kubelet keep at run time; images and volumes stay.
+
+    Also for a node that is to start again after a reboot: neither program would believe what it finds.
+    """
+    files = list(outside(layout))
+    stop(layout)
+    for path in files:
+        path.unlink(missing_ok=True)
+    runtime = (layout.containerd_state, layout.runc_root, layout.kubelet_root, layout.pod_logs, layout.addresses)
+    for folder in runtime:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def stop(layout: Layout) -> None:
+    """End its programs and every container; nothing of it is mounted afterwards."""
+    kill(*(state.pid for state in states(layout.cluster, components=NODE_COMPONENTS) if state.pid is not None))
     _kill_shims(layout)
     cgroups.kill_members(layout.mark)
     cgroups.remove(layout.mark)
-    links.remove(layout)
     _unmount(layout.folder)
-    for path in (*sockets, *_network_results(layout), *_log_links(layout)):
-        path.unlink(missing_ok=True)
-    shutil.rmtree(layout.folder, ignore_errors=True)
-    settings.restore()
+
+
+def outside(layout: Layout) -> Iterator[Path]:
+    """Its files outside its folder, whose places containerd and kubelet do not let anybody choose."""
+    yield from _shim_sockets(layout)
+    yield from _network_results(layout)
+    yield from _log_links(layout)
 
 
 def kill(*pids: int) -> None:
@@ -85,9 +110,10 @@ def _log_links(layout: Layout) -> Iterator[Path]:
 
 
 def _unmount(folder: Path) -> None:
-    """Volumes, root file systems and network namespaces, the innermost first."""
+    """Volumes, root file systems and network namespaces of pods, the innermost first."""
     inside = f"{folder.resolve()}{os.sep}"
     mounts = Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()
     points = [line.split()[1].encode().decode("unicode_escape") for line in mounts]
     for point in sorted((point for point in points if point.startswith(inside)), reverse=True):
-        run(["umount", "--lazy", point], check=False)
+        # What is deleted next must not be a volume that is still mounted there.
+        run(["umount", "--lazy", point], where="mounts of the real node", check=Path(point).exists())

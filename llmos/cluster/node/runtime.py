@@ -118,7 +118,7 @@ def _write_network(layout: Layout) -> None:
         link.unlink(missing_ok=True)
         link.symlink_to(_PLUGINS / name)
     ipam = {
-        "type": "host-local", "dataDir": str(layout.folder / "cni/addresses"),
+        "type": "host-local", "dataDir": str(layout.addresses),
         "ranges": [[{"subnet": str(layout.network.pods)}]], "routes": [{"dst": "0.0.0.0/0"}],
     }  # fmt: skip
     network = {"cniVersion": "0.4.0", "name": layout.mark, "plugins": [{"type": "ptp", "ipam": ipam}]}
