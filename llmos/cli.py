@@ -22,6 +22,7 @@ COMMANDS = {
     "check": "hold YAML files against the policies",
     "build": "build and push the stack's images",
     "cluster": "start, stop and look at the embedded cluster",
+    "aws": "print what deploying a stack on AWS needs to be allowed, or draw its dashboard",
     "unlock": "break the lock of a run that is certainly dead",
     "doctor": "say what was found, what is missing, and which engine and cluster would be taken",
     "test": "run the project's tests; arguments after -- go to pytest",

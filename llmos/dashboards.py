@@ -1,24 +1,20 @@
 """A picture of a stack's dashboard, drawn from any Prometheus: for a report, or where no Grafana is at hand.
 
-``python3 -m llmos.dashboards --file FILE --prometheus URL --out dashboard.png`` draws the panels that Grafana gets.
+``python3 -m llmos aws dashboard --prometheus URL --out dashboard.png`` draws the panels that Grafana gets.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
-import time
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from llmos.builds import synth_preview
-from llmos.stacks import load_stack
 from llmos.synth import Program
-from planner.faults import EnvironmentFault, Fault, UserFault
+from planner.faults import EnvironmentFault, Fault
 
 __all__ = ["dashboard_of", "draw", "legend", "prometheus"]
 
@@ -119,36 +115,3 @@ def _panel(axes: Any, panel: Mapping[str, Any], ask: Ask, now: float) -> bool:
     else:
         axes.text(0.5, 0.5, "no data", ha="center", va="center", transform=axes.transAxes, color="gray")
     return drawn
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """Draw a stack's dashboard.
-
-    Raises:
-        UserFault: the stack brings no dashboard.
-        EnvironmentFault: Prometheus does not answer.
-    """
-    parser = argparse.ArgumentParser(prog="python3 -m llmos.dashboards", description=main.__doc__)
-    parser.add_argument("--stack", default="dev", metavar="NAME")
-    parser.add_argument("--file", type=Path, metavar="PATH")
-    parser.add_argument("--prometheus", required=True, metavar="URL")
-    parser.add_argument("--hours", type=float, default=6)
-    parser.add_argument("--out", type=Path, required=True, metavar="PNG")
-    args = parser.parse_args(arguments)
-    stack = load_stack(args.stack, file=args.file)
-    program, _ = synth_preview(stack)
-    found = dashboard_of(program)
-    if found is None:
-        fix = "set observability: {scrape: {by: pod-monitor}} on target aws"
-        raise UserFault(Fault(what="the stack brings no dashboard", where=stack.file.name, fix=fix))
-    now = time.time()
-    filled = draw(found, prometheus(args.prometheus, hours=args.hours, now=now), out=args.out, now=now)
-    print(f"{args.out}: {filled} of {len(found['panels'])} panels have data")
-
-
-if __name__ == "__main__":
-    from llmos.failures import reported
-
-    with reported(debug=False) as outcome:
-        main()
-    raise SystemExit(outcome.exit_code)

@@ -1,22 +1,16 @@
 """The IAM policy of whoever deploys a stack on AWS, made from what the stack contains.
 
-``python3 -m llmos.deployer --stack NAME`` prints it. Each type of resource brings the calls that its provider makes to
-create, read, change and delete it; resources are named where the service can tell them apart by name.
+``python3 -m llmos aws permissions --stack NAME`` prints it. Each type of resource brings the calls that its provider
+makes to create, read, change and delete it; resources are named where the service can tell them apart by name.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 from llmos.aws_actions import ACTIONS
-from llmos.builds import synth_preview
-from llmos.stacks import load_stack
 from llmos.synth import Program
-from planner.faults import Fault, UserFault
 from planner.plan import AwsPlan, Plan
 
 __all__ = ["deployer_policy"]
@@ -135,29 +129,3 @@ def _scopes(aws: AwsPlan) -> dict[str, tuple[list[str], dict[str, Any]]]:
         "Weights": ([f"arn:{aws.partition}:s3:::{aws.bucket}{rest}" for rest in ("", "/*")], {}),
         "Zones": ([*zones, f"arn:{aws.partition}:route53:::change/*"], {}),
     }  # fmt: skip
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """Print the policy of a stack's deployer as JSON.
-
-    Raises:
-        UserFault: the stack's target is not aws.
-    """
-    parser = argparse.ArgumentParser(prog="python3 -m llmos.deployer", description=main.__doc__)
-    parser.add_argument("--stack", default="dev", metavar="NAME")
-    parser.add_argument("--file", type=Path, metavar="PATH")
-    args = parser.parse_args(arguments)
-    stack = load_stack(args.stack, file=args.file)
-    if stack.plan.aws is None:
-        what = f"target {stack.plan.target} needs no rights on AWS"
-        raise UserFault(Fault(what=what, where=stack.file.name, fix="name a stack of target aws"))
-    program, _ = synth_preview(stack)
-    print(json.dumps(deployer_policy(stack.plan, program), indent=2))
-
-
-if __name__ == "__main__":
-    from llmos.failures import reported
-
-    with reported(debug=False) as outcome:
-        main()
-    raise SystemExit(outcome.exit_code)

@@ -98,14 +98,18 @@ def _certificate(inputs: Mapping[str, Any], name: str, arn: _Arn) -> dict[str, A
     return {"arn": arn("acm", f"certificate/{_uuid(name)}"), "domainValidationOptions": [proof]}
 
 
-BALANCERS = ("kubernetes:core/v1:Service", "kubernetes:networking.k8s.io/v1:Ingress")
+BALANCERS = (
+    "kubernetes:core/v1:Service", "kubernetes:gateway.networking.k8s.io/v1:Gateway",
+    "kubernetes:networking.k8s.io/v1:Ingress",
+)  # fmt: skip
 """Objects in which a controller writes the name of their load balancer."""
 
 
 def balancer(name: str) -> dict[str, Any]:
     """The status of such an object."""
     host = f"k8s-{name}-{_hex(name, 10)}.elb.us-east-1.amazonaws.com"
-    return {"status": {"loadBalancer": {"ingress": [{"hostname": host}]}}}
+    addresses = [{"type": "Hostname", "value": host}]
+    return {"status": {"loadBalancer": {"ingress": [{"hostname": host}]}, "addresses": addresses}}
 
 
 _OUTPUTS: Mapping[str, Any] = {

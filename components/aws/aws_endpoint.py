@@ -1,5 +1,4 @@
-"""AwsEndpoint: how an application on EKS is reached: an internal network load balancer, or a public application load
-balancer behind a firewall."""
+"""AwsEndpoint: how an application on EKS is reached: by a network or an application load balancer, or a Gateway."""
 
 from __future__ import annotations
 
@@ -12,12 +11,21 @@ import pulumi
 from components._base import Component, Identity, meta
 from components._entry import callers_policy, entry_meta
 from components._kubernetes import KubernetesObject
+from components._load_balancers import (
+    Balancer,
+    balancer_spec,
+    gateway_spec,
+    network_notes,
+    route_spec,
+    target_spec,
+    web_notes,
+)
 
 __all__ = ["AwsEndpoint", "AwsEndpointArgs"]
 
-_SERVICE, _INGRESS = "service.beta.kubernetes.io/aws-load-balancer", "alb.ingress.kubernetes.io"
-# TLS 1.2 with forward secrecy, and 1.3.
-_TLS_POLICY = "ELBSecurityPolicy-TLS13-1-2-2021-06"
+_GATEWAY_API, _CONTROLLER_API = "gateway.networking.k8s.io/v1", "gateway.k8s.aws/v1"
+# Of objects that Pulumi knows nothing of, it waits for what it is told.
+_ADDRESS = {"pulumi.com/waitFor": "jsonpath={.status.addresses[0].value}"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,9 +41,10 @@ class AwsEndpointArgs:
         auth: ``api-key`` or ``none``; stands as a label, for people.
         stream_seconds: longest stream, which a pod that goes may still end.
         tags: of the load balancer.
+        kind: ``nlb`` (of the Service), ``alb`` (by an Ingress) or ``gateway`` (an application load balancer too).
         host: name that it serves; empty without a name in DNS.
         certificate_arn: certificate for TLS; none where there is no name.
-        public: an application load balancer for the internet instead of an internal one.
+        public: whether the internet reaches it; a network load balancer is always internal.
         firewall_arn: firewall of a public one.
         sources: address ranges that may connect; all that can reach it when empty.
     """
@@ -48,10 +57,11 @@ class AwsEndpointArgs:
     auth: str
     stream_seconds: int
     tags: dict[str, str]
+    kind: str = "nlb"
     host: str = ""
     certificate_arn: pulumi.Input[str] | None = None
     public: bool = False
-    firewall_arn: pulumi.Input[str] | None = None
+    firewall_arn: pulumi.Input[str] = ""
     sources: Sequence[str] = ()
 
 
@@ -73,32 +83,55 @@ class AwsEndpoint(Component):
     def __init__(self, name: str, args: AwsEndpointArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts=opts)
         identity, application = args.identity, args.application
+        self._identity, self._balancer = identity, _balancer(args)
         policy = callers_policy(self, identity, application, port=args.target_port)
-        balanced = args.type == "LoadBalancer" and not args.public
-        notes = {"annotations": _network(args)} if balanced else {}
+        balanced = args.type == "LoadBalancer" and args.kind == "nlb"
+        notes = {"annotations": network_notes(self._balancer)} if balanced else {}
         service = KubernetesObject(
             "v1", "Service", application, metadata=entry_meta(identity, application, auth=args.auth, **notes),
             spec=_service(args, balanced), opts=self.child(depends_on=[policy]),
         )  # fmt: skip
-        balancer = service if balanced else self._ingress(args, service) if args.public else None
+        makers = {"nlb": lambda found: found, "alb": self._ingress, "gateway": self._gateway}
+        balancer = makers[args.kind](service) if args.type == "LoadBalancer" else None
         self.address = balancer.status.apply(_name_of) if balancer else pulumi.Output.from_input("")
         self.host, self.port = pulumi.Output.from_input(f"{application}.{identity.namespace}"), args.port
         self.register_outputs({"host": self.host, "address": self.address, "port": self.port})
 
-    def _ingress(self, args: AwsEndpointArgs, service: KubernetesObject) -> KubernetesObject:
-        backend = {"service": {"name": args.application, "port": {"name": "http"}}}
-        return KubernetesObject(
-            "networking.k8s.io/v1", "Ingress", args.application,
-            metadata=meta(args.identity, args.application, "endpoint", annotations=_web(args)),
-            spec={
-                "ingressClassName": "alb",
-                "tls": [{"hosts": [args.host]}],
-                "rules": [
-                    {"host": args.host, "http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": backend}]}}
-                ],
-            },
-            opts=self.child(depends_on=[service]),
-        )
+    def _object(
+        self, api: str, kind: str, spec: dict[str, Any], after: Sequence[pulumi.Resource], notes: dict[str, Any]
+    ) -> KubernetesObject:
+        name = self._balancer.application
+        more = {"annotations": notes} if notes else {}
+        metadata = meta(self._identity, name, "endpoint", **more)
+        return KubernetesObject(api, kind, name, metadata=metadata, spec=spec, opts=self.child(depends_on=after))
+
+    def _ingress(self, service: KubernetesObject) -> KubernetesObject:
+        balancer = self._balancer
+        backend = {"service": {"name": balancer.application, "port": {"name": "http"}}}
+        paths = {"http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": backend}]}}
+        spec = {
+            "ingressClassName": "alb", "tls": [{"hosts": [balancer.host]}],
+            "rules": [{"host": balancer.host, **paths}],
+        }  # fmt: skip
+        return self._object("networking.k8s.io/v1", "Ingress", spec, [service], web_notes(balancer))
+
+    def _gateway(self, service: KubernetesObject) -> KubernetesObject:
+        """The Gateway last: its load balancer comes with what leads to pods already, and goes before that."""
+        balancer = self._balancer
+        parts = [
+            self._object(_CONTROLLER_API, "LoadBalancerConfiguration", balancer_spec(balancer), [], {}),
+            self._object(_CONTROLLER_API, "TargetGroupConfiguration", target_spec(balancer), [service], {}),
+            self._object(_GATEWAY_API, "HTTPRoute", route_spec(balancer), [service], {}),
+        ]
+        return self._object(_GATEWAY_API, "Gateway", gateway_spec(balancer), parts, _ADDRESS)
+
+
+def _balancer(args: AwsEndpointArgs) -> Balancer:
+    return Balancer(
+        application=args.application, host=args.host, port=args.port, certificate_arn=args.certificate_arn,
+        firewall_arn=args.firewall_arn, public=args.public, stream_seconds=args.stream_seconds, sources=args.sources,
+        tags=args.tags,
+    )  # fmt: skip
 
 
 def _service(args: AwsEndpointArgs, balanced: bool) -> dict[str, Any]:
@@ -116,52 +149,9 @@ def _service(args: AwsEndpointArgs, balanced: bool) -> dict[str, Any]:
     return spec
 
 
-def _joined(values: dict[str, Any]) -> str:
-    return ",".join(f"{key}={value}" for key, value in sorted(values.items()))
-
-
-def _network(args: AwsEndpointArgs) -> dict[str, Any]:
-    """Annotations of the Service: https://kubernetes-sigs.github.io/aws-load-balancer-controller/ (guide/service)."""
-    found: dict[str, Any] = {
-        f"{_SERVICE}-scheme": "internal",
-        f"{_SERVICE}-nlb-target-type": "ip",
-        f"{_SERVICE}-backend-protocol": "tcp",
-        f"{_SERVICE}-healthcheck-protocol": "http",
-        f"{_SERVICE}-healthcheck-path": "/readyz",
-        f"{_SERVICE}-target-group-attributes": _joined({"deregistration_delay.timeout_seconds": args.stream_seconds}),
-        f"{_SERVICE}-additional-resource-tags": _joined(args.tags),
-    }
-    if args.certificate_arn is not None:
-        found[f"{_SERVICE}-ssl-cert"] = args.certificate_arn
-        found[f"{_SERVICE}-ssl-ports"] = str(args.port)
-        found[f"{_SERVICE}-ssl-negotiation-policy"] = _TLS_POLICY
-    return found
-
-
-def _web(args: AwsEndpointArgs) -> dict[str, Any]:
-    """Annotations of the Ingress (guide/ingress)."""
-    found: dict[str, Any] = {
-        f"{_INGRESS}/scheme": "internet-facing",
-        f"{_INGRESS}/target-type": "ip",
-        f"{_INGRESS}/listen-ports": f'[{{"HTTPS": {args.port}}}]',
-        f"{_INGRESS}/certificate-arn": args.certificate_arn,
-        f"{_INGRESS}/ssl-policy": _TLS_POLICY,
-        f"{_INGRESS}/wafv2-acl-arn": args.firewall_arn,
-        f"{_INGRESS}/healthcheck-path": "/readyz",
-        f"{_INGRESS}/target-group-attributes": _joined({"deregistration_delay.timeout_seconds": args.stream_seconds}),
-        # A minute without a token would otherwise end a stream.
-        f"{_INGRESS}/load-balancer-attributes": _joined({
-            "idle_timeout.timeout_seconds": max(60, args.stream_seconds),
-            "routing.http.drop_invalid_header_fields.enabled": "true",
-        }),
-        f"{_INGRESS}/tags": _joined(args.tags),
-    }  # fmt: skip
-    if args.sources:
-        found[f"{_INGRESS}/inbound-cidrs"] = ",".join(args.sources)
-    return found
-
-
 def _name_of(status: Any) -> str:
     """The load balancer's name, which the controller writes into the object; Pulumi has waited for it."""
-    found = ((status or {}).get("loadBalancer") or {}).get("ingress")
-    return str(found[0].get("hostname", "")) if found else ""
+    found = ((status or {}).get("loadBalancer") or {}).get("ingress") or []
+    names = [entry.get("hostname", "") for entry in found]
+    names += [entry.get("value", "") for entry in (status or {}).get("addresses") or []]
+    return str(names[0]) if names else ""

@@ -10,11 +10,18 @@ import pulumi_kubernetes as k8s
 
 from components._aws import allow, document, pod_role
 from components._base import Component
+from components._kubernetes import KubernetesObject
+from components._load_balancers import GATEWAY_CLASS
 from planner.plan import AwsPlan
 
-__all__ = ["CONTROLLER_VERSION", "LoadBalancerController", "LoadBalancerControllerArgs"]
+__all__ = ["CONTROLLER_VERSION", "GATEWAY_API_VERSION", "LoadBalancerController", "LoadBalancerControllerArgs"]
 
 CONTROLLER_VERSION = "3.5.0"
+GATEWAY_API_VERSION = "1.6.0"
+"""That the controller is built for."""
+_GATEWAY_TYPES = (
+    f"https://github.com/kubernetes-sigs/gateway-api/releases/download/v{GATEWAY_API_VERSION}/standard-install.yaml"
+)
 _NAME, _NAMESPACE = "aws-load-balancer-controller", "kube-system"
 _CHARTS = "https://aws.github.io/eks-charts"
 _CLUSTER_TAG = "elbv2.k8s.aws/cluster"
@@ -47,7 +54,10 @@ class LoadBalancerControllerArgs:
 
 
 class LoadBalancerController(Component):
-    """The controller on the system nodes, with rights on load balancers of its own cluster."""
+    """The controller on the system nodes, with rights on load balancers of its own cluster.
+
+    Gateway API's types come first: the controller looks for them when it starts. Its own types come with its chart.
+    """
 
     release: pulumi.Resource
 
@@ -58,6 +68,7 @@ class LoadBalancerController(Component):
             self, name, plan=plan, cluster_name=args.cluster_name, namespace=_NAMESPACE, service_accounts=[_NAME],
             role_name=f"{plan.cluster_name}-{plan.region}-lbc", policy=controller_policy(plan),
         )  # fmt: skip
+        types = k8s.yaml.v2.ConfigFile(f"{name}-gateway-api", file=_GATEWAY_TYPES, opts=self.child())
         values: dict[str, Any] = {
             "clusterName": plan.cluster_name,
             # Both would be asked of the metadata service, which is out of pods' reach.
@@ -78,7 +89,11 @@ class LoadBalancerController(Component):
         self.release = k8s.helm.v3.Release(
             name, name=_NAME, namespace=_NAMESPACE, chart=_NAME, version=CONTROLLER_VERSION,
             repository_opts={"repo": _CHARTS}, values=values, atomic=True, max_history=5, timeout=600,
-            opts=self.child(depends_on=rights),
+            opts=self.child(depends_on=[types, *rights]),
+        )  # fmt: skip
+        KubernetesObject(
+            "gateway.networking.k8s.io/v1", "GatewayClass", f"{name}-class", metadata={"name": GATEWAY_CLASS},
+            spec={"controllerName": "gateway.k8s.aws/alb"}, opts=self.child(depends_on=[self.release]),
         )  # fmt: skip
         self.register_outputs({})
 

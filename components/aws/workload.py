@@ -161,6 +161,7 @@ def endpoint(
         made = Entry(f"{name}-entry", args, parent.child())
         more = {
             "host": entry.host, "certificate_arn": made.certificate_arn, "public": entry.public,
+            "kind": entry.kind,
             "firewall_arn": made.firewall_arn, "sources": entry.sources,
         }  # fmt: skip
     found = AwsEndpoint(

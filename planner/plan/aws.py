@@ -102,7 +102,8 @@ def _entries(aws: AwsSettings) -> tuple[EntryPlan, ...]:
     return tuple(
         EntryPlan(
             application=name, host=entry.host, zone_id=entry.zone_id, certificate=entry.certificate or "",
-            public=entry.public, sources=tuple(entry.sources), requests_per_5_minutes=entry.requests_per_5_minutes,
+            public=entry.public, kind=entry.kind or ("alb" if entry.public else "nlb"), sources=tuple(entry.sources),
+            requests_per_5_minutes=entry.requests_per_5_minutes,
         )
         for name, entry in sorted(aws.entries.items())
     )  # fmt: skip

@@ -183,9 +183,11 @@ def _of_workload(
 
 def _of_entry(application: str, aws: AwsPlan, estimates: Estimates) -> Iterator[ServiceCost]:
     subject = f"applications.{application}"
-    public = any(entry.application == application and entry.public for entry in aws.entries)
+    entry = next((entry for entry in aws.entries if entry.application == application), None)
+    public = entry is not None and entry.public
+    by_requests = entry is not None and entry.kind != "nlb"
     yield _cost(subject, "load-balancer", HOURS_PER_MONTH, region=aws.region)
-    yield _cost(subject, "alb-data" if public else "nlb-data", estimates.load_balancer_gib, region=aws.region,
+    yield _cost(subject, "alb-data" if by_requests else "nlb-data", estimates.load_balancer_gib, region=aws.region,
                 assumption=f"{_TOTAL}.load_balancer_gib")  # fmt: skip
     if public:
         yield _cost(subject, "waf-acl", 1, region=aws.region, assumption="and 0.60 USD for a million requests")

@@ -94,13 +94,15 @@ class WeightsPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class EntryPlan:
-    """An application's name in DNS. An empty ``certificate`` means that one is made."""
+    """An application's name in DNS. An empty ``certificate`` means that one is made; ``kind`` is nlb, alb or
+    gateway."""
 
     application: str
     host: str
     zone_id: str
     certificate: str
     public: bool
+    kind: str
     sources: tuple[str, ...]
     requests_per_5_minutes: int
 

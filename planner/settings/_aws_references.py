@@ -113,6 +113,12 @@ def _entries(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
                 what="a name in DNS leads to a load balancer, and the endpoint is ClusterIP", where=path,
                 fix=f"set applications.{name}.endpoint.type: LoadBalancer, or remove the entry",
             )
+        if isinstance(entry, Mapping) and entry.get("public") is True and entry.get("kind") == "nlb":
+            yield Fault(
+                what="the internet reaches applications through a firewall, and network load balancers take none",
+                where=f"{path}.kind", nearest="a network load balancer can be internal: public: false",
+                fix="set kind: alb or kind: gateway, or leave it out",
+            )
         if isinstance(entry, Mapping) and entry.get("public") is True and endpoint.get("auth") == "none":
             yield Fault(
                 what="an entry that the internet reaches must ask callers for a key", where=f"{path}.public",

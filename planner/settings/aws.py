@@ -136,8 +136,10 @@ class Entry(Settings):
     certificate: CertificateArn | None = None
     """An ACM certificate that exists; by default one is made for ``host``."""
     public: bool = False
-    """false: an internal network load balancer. true: an application load balancer that the internet reaches, behind
-    a web application firewall; needs ``endpoint.auth: api-key``."""
+    """Whether the internet reaches it: behind a web application firewall, and with ``endpoint.auth: api-key`` only."""
+    kind: Literal["nlb", "alb", "gateway"] | None = None
+    """nlb: a network load balancer, always internal. alb: an application load balancer, by an Ingress. gateway: one by
+    Gateway API, on a cluster with its types and the class ``aws-alb``. By default nlb, and alb where it is public."""
     sources: Annotated[tuple[Cidr, ...], Field(strict=False)] = ()
     """Address ranges that may connect; by default the VPC's peers and itself (internal), or everybody (public)."""
     requests_per_5_minutes: Annotated[int, Field(ge=10, le=2_000_000_000)] = 2000

@@ -20,6 +20,10 @@ _EXAMPLES = ("cluster", "aws-dev", "aws-staging", "aws-prod")
 _VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "cluster-auto": ("cluster", {"cluster": {"compute": "auto-mode"}}),
     "aws-auto": ("aws-dev", {"gpu_pool": {"kind": "auto-mode"}}),
+    "aws-gateway": ("aws-dev", {"aws": {"entries": {"assistant": {
+        "host": "assistant.example.com", "zone_id": "Z0123456789EXAMPLE", "public": True, "kind": "gateway",
+        "sources": ["203.0.113.0/24"],
+    }}}}),
     "aws-groups": ("aws-dev", {
         "gpu_pool": {"kind": "managed-node-group", "spot": False},
         "aws": {"gpu_nodes": {"capacity_reservations": ["cr-0123456789abcdef0"], "zones": ["us-east-1a"]}},

@@ -11,12 +11,11 @@ import pytest
 
 from llmos import standins
 from llmos.aws_actions import ACTIONS
-from llmos.deployer import deployer_policy, main
+from llmos.deployer import deployer_policy
 from llmos.synth import Program
-from planner.faults import UserFault
 from tests.aws.calls import CALLS, calls_of
 from tests.aws.reference import action
-from tests.aws.stacks import ROOT, plan, raw
+from tests.aws.stacks import plan, raw
 
 # The IAM action of a call, where it is not called like it.
 IAM_NAMES = {
@@ -85,10 +84,3 @@ def test_no_action_is_a_wildcard_and_the_whole_fits_into_a_role(policy: dict[str
 def test_every_type_that_the_program_makes_has_its_actions() -> None:
     assert ACTIONS.keys() == CALLS.keys()
     assert all(action(call) for calls in ACTIONS.values() for call in calls)
-
-
-def test_the_command_prints_it_and_refuses_other_targets(capsys: pytest.CaptureFixture[str]) -> None:
-    main(["--file", str(ROOT / "examples" / "aws" / "Pulumi.aws-dev.yaml")])
-    assert {"Images", "Keys"} <= {statement["Sid"] for statement in json.loads(capsys.readouterr().out)["Statement"]}
-    with pytest.raises(UserFault, match="needs no rights on AWS"):
-        main(["--stack", "dev"])

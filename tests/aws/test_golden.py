@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,16 +15,8 @@ import yaml
 
 from llmos.judging import judge
 from llmos.synth import Program
+from tests.aws.golden_files import check
 from tests.aws.stacks import EXAMPLE_OF, program, raw
-
-GOLDEN = Path(__file__).parent / "golden"
-
-
-def check(name: str, text: str, request: pytest.FixtureRequest) -> None:
-    path = GOLDEN / name
-    if request.config.getoption("--update-golden"):
-        path.write_text(text, encoding="utf-8", newline="\n")
-    assert path.read_text(encoding="utf-8") == text, f"{name} differs; if that is meant: --update-golden"
 
 
 def test_urns(name: str, programs: Callable[[str], Program], request: pytest.FixtureRequest) -> None:

@@ -14,7 +14,7 @@ from llmos.cluster.info import ClusterInfo
 from llmos.engines.shapes import in_namespace
 from llmos.kube import Kube, KubeObject, as_list
 from llmos.objects import kubernetes_objects
-from tests.aws.karpenter_crds import VERSIONS, definitions
+from tests.aws.karpenter_crds import VERSIONS, definitions, gateway_definitions
 from tests.aws.stacks import STACKS, program, raw, variant
 from tests.aws.transcribed_crds import transcribed
 
@@ -41,6 +41,17 @@ WRONG: dict[str, tuple[str, list[str | int], Any]] = {
     ),
     "a policy that EKS does not know": ("NodeClass", ["spec", "networkPolicy"], "Deny"),
     "a tag of EKS' own": ("NodeClass", ["spec", "tags", "karpenter.sh/nodepool"], "mine"),
+    "a Gateway without listeners": ("Gateway", ["spec", "listeners"], []),
+    "a route to a port that there is not": (
+        "HTTPRoute", ["spec", "rules", 0, "backendRefs", 0, "port"], 70_000
+    ),
+    "a load balancer of no scheme": ("LoadBalancerConfiguration", ["spec", "scheme"], "public"),
+    "a listener without port": (
+        "LoadBalancerConfiguration", ["spec", "listenerConfigurations", 0, "protocolPort"], "HTTPS"
+    ),
+    "targets of no kind": (
+        "TargetGroupConfiguration", ["spec", "defaultConfiguration", "targetType"], "lambda"
+    ),
     "a weight out of range": ("NodePool", ["spec", "weight"], 1000),
     "an age without unit": ("NodePool", ["spec", "template", "spec", "expireAfter"], "720"),
     "a class of another kind": ("NodePool", ["spec", "template", "spec", "nodeClassRef", "group"], ""),
@@ -59,10 +70,11 @@ def kube(request: pytest.FixtureRequest) -> Iterator[Kube]:
     try:
         info: ClusterInfo = embedded.up(name=name, real=False)
         kube = Kube(kubectl=info.kubectl, kubeconfig=info.kubeconfig, context=info.context)
-        for file in definitions(request.param):
+        for file in (*definitions(request.param), *gateway_definitions()):
             kube.run("apply", "--server-side", "--force-conflicts", "-f", str(file))
         kube.run("apply", "--server-side", "-f", "-", stdin=as_list(transcribed()))
         names = [f"crd/{item['metadata']['name']}" for item in transcribed()]
+        names += ["crd/gateways.gateway.networking.k8s.io", "crd/httproutes.gateway.networking.k8s.io"]
         names += ["crd/ec2nodeclasses.karpenter.k8s.aws", "crd/nodepools.karpenter.sh"]
         kube.run("wait", "--for=condition=Established", "--timeout=30s", *names)
         yield kube
@@ -91,16 +103,18 @@ def test_so_do_those_of_other_settings(kube: Kube, changes: dict[str, Any]) -> N
 
 @pytest.mark.parametrize(("kind", "path", "value"), WRONG.values(), ids=WRONG)
 def test_a_wrong_object_would_be_refused(kube: Kube, kind: str, path: list[str | int], value: Any) -> None:
-    stack = "aws-auto" if kind == "NodeClass" else "aws-dev"
+    stack = {"NodeClass": "aws-auto", "EC2NodeClass": "aws-dev", "NodePool": "aws-dev"}.get(kind, "aws-gateway")
     item = copy.deepcopy(next(item for item in objects(raw(stack), stack) if item["kind"] == kind))
     place: Any = item
     for key in path[:-1]:
         place = place[key] if isinstance(key, int) else place.setdefault(key, {})
     place[path[-1]] = value
+    if "namespace" in item["metadata"]:
+        item["metadata"]["namespace"] = "default"
     assert "invalid" in dry_run(kube, [item]).lower()
 
 
-@pytest.mark.parametrize("stack", ["aws-dev", "aws-prod", "aws-auto"])
+@pytest.mark.parametrize("stack", ["aws-dev", "aws-prod", "aws-auto", "aws-gateway"])
 def test_the_server_accepts_everything_of_a_workload(kube: Kube, locks: None, stack: str) -> None:
     """In `default`, because a dry run makes no namespace that the rest could be put into. What Prometheus' operator
     reads is left out: its types come with the cluster stack's chart, and the embedded cluster does not have them."""

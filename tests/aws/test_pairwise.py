@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
 
 from llmos.judging import judge
+from llmos.synth import Program
 from tests.aws.calls import CALLS, calls_of
+from tests.aws.golden_files import GOLDEN, check
 from tests.aws.models import problems
 from tests.aws.stacks import STACKS, faults, program, raw, variant
 
@@ -40,6 +44,8 @@ WORKLOADS: Choices = {
                 "shared": {"models": {"chat": {"weights": {"storage_class": "efs", "download": "job"}}}}},
     "entry": {
         "none": {}, "internal": {"aws": {"entries": {"assistant": {**ENTRY, "sources": ["10.0.0.0/8"]}}}},
+        "internal alb": {"aws": {"entries": {"assistant": {**ENTRY, "kind": "alb"}}}},
+        "internal gateway": {"aws": {"entries": {"assistant": {**ENTRY, "kind": "gateway"}}}},
         "public": {"aws": {"entries": {"assistant": {**ENTRY, "public": True}}}},
         "certificate": {"aws": {"entries": {"assistant": {**ENTRY, "public": True, "certificate": CERTIFICATE}}}},
     },
@@ -121,14 +127,32 @@ def test_every_pair_occurs(choices: Choices) -> None:
     assert len(rows) <= 40
 
 
-@pytest.mark.parametrize(("base", "choices", "row"), ROWS, ids=[
-    f"{base}-{'-'.join(row[name] for name in sorted(row))}".replace(" ", "_") for base, _, row in ROWS
-])  # fmt: skip
-def test_settings_in_combination(base: str, choices: Choices, row: dict[str, str]) -> None:
+def differences(found: Program, base: Program, row: Mapping[str, str]) -> str:
+    """What a combination has beside its example, and a digest of what AWS is asked for: enough for a reviewer to see
+    that a change of one setting changed what it should."""
+    mine, theirs = ({f"{r.urn.split('::', 2)[2]}" for r in program.resources} for program in (found, base))
+    own = ("aws:", "kubernetes:eks.amazonaws.com", "kubernetes:gateway", "kubernetes:karpenter")
+    asked = [[r.urn, r.inputs] for r in found.resources if r.type.startswith(own)]
+    digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16]
+    lines = [", ".join(f"{name}: {row[name]}" for name in sorted(row)), f"asked of AWS: {digest}"]
+    lines += [f"- {urn}" for urn in sorted(theirs - mine)] + [f"+ {urn}" for urn in sorted(mine - theirs)]
+    return "\n".join(lines) + "\n"
+
+
+def identity(base: str, row: Mapping[str, str]) -> str:
+    return f"{base}-{'-'.join(row[name] for name in sorted(row))}".replace(" ", "_")
+
+
+@pytest.mark.parametrize(("base", "choices", "row"), ROWS, ids=[identity(base, row) for base, _, row in ROWS])
+def test_settings_in_combination(
+    base: str, choices: Choices, row: dict[str, str], programs: Callable[[str], Program],
+    request: pytest.FixtureRequest,
+) -> None:  # fmt: skip
     wanted = settings(base, choices, row)
     assert faults(wanted) == []
     found = program(wanted, base)
     assert [r.urn for r in program(wanted, base, preview=True).resources] == [r.urn for r in found.resources]
+    check(f"pairwise/{identity(base, row)}.txt", differences(found, programs(base), row), request)
     for resource in found.resources:
         if resource.type.startswith("aws:"):
             for call in calls_of(resource.type.removeprefix("aws:"), resource.inputs):
@@ -137,6 +161,11 @@ def test_settings_in_combination(base: str, choices: Choices, row: dict[str, str
     aside = {"model-hub", "monthly-cost", "budget-warning"}
     rows = judge(found, environment=wanted["environment"], preview=False)
     assert [f"{r.rule}: {r.object} {r.path}" for r in rows if r.level == "mandatory" and r.rule not in aside] == []
+
+
+def test_no_golden_file_is_of_a_combination_that_is_gone() -> None:
+    kept = {file.stem for file in (GOLDEN / "pairwise").glob("*.txt")}
+    assert kept == {identity(base, row) for base, _, row in ROWS}
 
 
 def test_the_table_of_calls_knows_the_types_of_all_these_and_no_other() -> None:

@@ -48,7 +48,41 @@ _NODE_CLASS = _object(
         "message": "tags of EKS' own",
     }]},
 )  # fmt: skip
+# https://kubernetes-sigs.github.io/aws-load-balancer-controller/v3.5/guide/gateway/loadbalancerconfig/ and
+# .../targetgroupconfig/
+_PAIRS = _list(_object(key=_TEXT, value=_TEXT))
+_BALANCER = _object(
+    enableICMP={"type": "boolean"},
+    ipAddressType=_enum("dualstack", "dualstack-without-public-ipv4", "ipv4"),
+    listenerConfigurations=_list(_object(
+        ("protocolPort",), protocolPort={"type": "string", "pattern": r"^(HTTP|HTTPS|TLS|TCP|UDP|TCP_UDP):\d+$"},
+        defaultCertificate=_TEXT, certificates=_list(_TEXT), sslPolicy=_TEXT, listenerAttributes=_PAIRS,
+    )),
+    loadBalancerAttributes=_PAIRS,
+    loadBalancerName=_TEXT,
+    mergingMode=_enum("prefer-gateway", "prefer-gateway-class"),
+    scheme=_enum("internal", "internet-facing"),
+    securityGroups=_list(_TEXT),
+    sourceRanges=_list(_TEXT),
+    tags=_TAGS,
+    wafV2=_object(("webACL",), webACL=_TEXT),
+)  # fmt: skip
+_TARGETS = _object(
+    targetReference=_object(("name",), group=_TEXT, kind=_TEXT, name=_TEXT),
+    defaultConfiguration=_object(
+        healthCheckConfig=_object(
+            healthCheckInterval={"type": "integer"}, healthCheckPath=_TEXT, healthCheckPort=_TEXT,
+            healthCheckProtocol=_enum("HTTP", "HTTPS", "TCP"), healthCheckTimeout={"type": "integer"},
+        ),
+        protocol=_enum("HTTP", "HTTPS", "TCP", "TCP_UDP", "TLS", "UDP"),
+        protocolVersion=_enum("GRPC", "HTTP1", "HTTP2"),
+        tags=_TAGS, targetGroupAttributes=_PAIRS, targetType=_enum("instance", "ip"),
+    ),
+)  # fmt: skip
+_CONTROLLER = ("gateway.k8s.aws", "v1")
 _KINDS = {
+    (*_CONTROLLER, "LoadBalancerConfiguration", "loadbalancerconfigurations", "Namespaced"): _BALANCER,
+    (*_CONTROLLER, "TargetGroupConfiguration", "targetgroupconfigurations", "Namespaced"): _TARGETS,
     ("eks.amazonaws.com", "v1", "NodeClass", "nodeclasses", "Cluster"): _NODE_CLASS,
 }
 
