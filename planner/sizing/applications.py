@@ -108,10 +108,12 @@ def _rejected(
 ) -> Iterator[SizedRejection]:
     """Machines that are cheaper than the dearest one chosen, and do not hold the largest pod."""
     largest = max(problem.applications, key=lambda pod: (pod.vcpu, pod.memory_gib, pod.name))
-    price = max((kind.usd_per_hour for kind in used if kind.usd_per_hour is not None), default=0.0)
+    taken = {kind.name: kind.usd_per_hour for kind in used}
+    price = max((price for price in taken.values() if price is not None), default=0.0)
     cheaper = [
         kind for kind in catalogue.instances.values()
-        if kind.supported and not kind.gpus and kind.usd_per_hour is not None and kind.usd_per_hour < price
+        if kind.supported and not kind.gpus and kind.name not in taken
+        and kind.usd_per_hour is not None and kind.usd_per_hour < price
         and any(pool.split(" ")[-1] == kind.name for pool in largest.pools or ())
         and (largest.vcpu > kind.vcpu * NODE_SHARE or largest.memory_gib > kind.memory_gib * NODE_SHARE)
     ]  # fmt: skip

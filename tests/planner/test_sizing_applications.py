@@ -77,6 +77,8 @@ def test_the_choice_comes_with_its_reasons() -> None:
     assert dearer >= side.usd_per_month
     assert side.price_source and side.price_date
     assert any("arm64" in item.reason for item in side.rejected)
+    chosen = {node.instance_type for node in side.nodes}
+    assert side.rejected and not any(item.option.split(",")[0] in chosen for item in side.rejected)
     large = sized(with_application(resources={"cpu": "6", "memory": "6Gi"})).applications
     assert large is not None
     assert any("requests 6 vCPU and 6 GiB, and pods may use 3 vCPU" in item.reason for item in large.rejected)
