@@ -16,6 +16,8 @@ class Machine:
         kubeconfig: file that describes the cluster; empty for the usual places of kubectl.
         registry: address of the local registry where it differs from the plan's; empty otherwise.
         base_image: base image for builds where the Dockerfile's own cannot be pulled; empty otherwise.
+        cached_bases: base images by way of a cluster's pull-through cache, by build folder; the Dockerfile's own
+            elsewhere.
         ca_bundle: PEM text of a company's certificates for downloads during builds; empty for none.
         pip_config: a pip.conf that names a company's package index for builds; empty for none.
         source_commit: commit that the stack is deployed from; empty where it is not known.
@@ -28,6 +30,7 @@ class Machine:
     kubeconfig: str = ""
     registry: str = ""
     base_image: str = ""
+    cached_bases: Mapping[str, str] = field(default_factory=dict)
     ca_bundle: str = ""
     pip_config: str = ""
     source_commit: str = ""
@@ -35,3 +38,7 @@ class Machine:
     commit_epochs: Mapping[str, int] = field(default_factory=dict)
     allow_replace: tuple[str, ...] = ()
     content_tags: Mapping[str, str] = field(default_factory=dict)
+
+    def base_of(self, folder: str) -> str:
+        """The base image of a build whose stack file names none; empty leaves it to the Dockerfile."""
+        return self.base_image or self.cached_bases.get(folder, "")

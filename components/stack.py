@@ -118,7 +118,7 @@ class LlmStack(Component):
                     context=image.build,
                     repository=self._registry.repository(image.name),
                     platforms=image.platforms,
-                    base_image=image.base_image or self._machine.base_image,
+                    base_image=image.base_image or self._machine.base_of(image.build),
                     ca_bundle=self._machine.ca_bundle,
                     pip_config=self._machine.pip_config,
                     builds=self._plan.builds,

@@ -22,6 +22,10 @@ _PUSH = (
     "ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:CompleteLayerUpload", "ecr:GetAuthorizationToken",
     "ecr:GetDownloadUrlForLayer", "ecr:InitiateLayerUpload", "ecr:PutImage", "ecr:UploadLayerPart",
 )  # fmt: skip
+# Base images of a build, which ECR copies when they are first asked for.
+_FETCH = (
+    "ecr:BatchGetImage", "ecr:BatchImportUpstreamImage", "ecr:CreateRepository", "ecr:GetDownloadUrlForLayer",
+)  # fmt: skip
 _IMAGE = "docker-build:index:Image"
 _ALIASES = frozenset({"kms:CreateAlias", "kms:DeleteAlias", "kms:UpdateAlias"})
 
@@ -39,12 +43,16 @@ def deployer_policy(plan: Plan, program: Program) -> dict[str, Any]:
     if program.of_type(_IMAGE) and plan.aws.repositories:
         actions |= set(_PUSH)
     scopes = _scopes(plan.aws)
+    if program.of_type(_IMAGE) and plan.aws.cache_prefixes:
+        actions.add("ecr:GetAuthorizationToken")
     groups: dict[str, list[str]] = {}
     for action in sorted(actions):
         groups.setdefault(_scope_of(action), []).append(action)
         if action in _ALIASES:
             # Asked on the alias and on the key.
             groups.setdefault("Aliases", []).append(action)
+    if program.of_type(_IMAGE) and plan.aws.cache_prefixes:
+        groups["Caches"] = list(_FETCH)
     statements = [_statement(name, groups[name], *scopes[name]) for name in sorted(groups)]
     return {"Version": "2012-10-17", "Statement": statements}
 
@@ -104,6 +112,7 @@ def _scopes(aws: AwsPlan) -> dict[str, tuple[list[str], dict[str, Any]]]:
         "Alarms": (named("cloudwatch", f"alarm:{cluster}-*"), {}),
         "Aliases": (named("kms", "alias/llmagentos/*"), {}),
         "Budgets": ([f"arn:{aws.partition}:budgets::{aws.account}:budget/llmagentos-*"], {}),
+        "Caches": (named("ecr", *(f"repository/{prefix}/*" for prefix in aws.cache_prefixes.values())), {}),
         "Certificates": (named("acm", "certificate/*"), tagged),
         "Cluster": (
             named("eks", *(f"{kind}/{cluster}{rest}" for kind, rest in (

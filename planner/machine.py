@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from planner.base_images import cached_bases
+
 if TYPE_CHECKING:
     from planner.plan import Plan
 
@@ -154,13 +156,16 @@ def told(plan: Plan, *, project: Path) -> dict[str, Any]:
     local, builds = plan.target == "local", [image for image in plan.images if image.build]
     folders = [image.build for image in builds]
     base_image, ca_file = os.environ.get("LLMOS_BASE_IMAGE", ""), os.environ.get("LLMOS_CA_BUNDLE", "")
-    salt = repr((plan.builds, base_image, [(image.build, image.platforms) for image in plan.images]))
+    cached = cached_bases(plan, folders, project=project)
+    given = [(image.build, image.platforms, image.base_image) for image in plan.images]
+    salt = repr((plan.builds, base_image, sorted(cached.items()), given))
     # ECR's tags cannot be moved, so each build has its own.
     immutable = plan.aws is not None and bool(plan.aws.repositories)
     return {
         "kubeconfig": local_kubeconfig() if local else "",
         "registry": local_registry(plan.registry.server) if local else "",
         "base_image": base_image,
+        "cached_bases": cached,
         "ca_bundle": Path(ca_file).read_text(encoding="utf-8") if ca_file else "",
         "pip_config": os.environ.get("LLMOS_PIP_CONFIG", ""),
         "source_commit": os.environ.get("LLMOS_SOURCE_COMMIT", ""),

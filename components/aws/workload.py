@@ -56,8 +56,8 @@ def _kubeconfig(plan: AwsPlan, asked: pulumi.InvokeOutputOptions) -> pulumi.Outp
 
 
 def _logins(plan: AwsPlan, asked: pulumi.InvokeOutputOptions) -> list[dict[str, pulumi.Input[str]]] | None:
-    """A token for pushing, valid for 12 hours; nothing where nothing is pushed to ECR."""
-    if not plan.repositories:
+    """A token for pushing, and for base images of the cluster's cache, valid for 12 hours; nothing where neither is."""
+    if not plan.repositories and not plan.cache_prefixes:
         return None
     token = aws.ecr.get_authorization_token_output(registry_id=plan.account, opts=asked)
     login = {"address": plan.registry_server, "username": "AWS", "password": pulumi.Output.secret(token.password)}

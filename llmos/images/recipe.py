@@ -13,11 +13,11 @@ from llmos.files import write_whole
 from llmos.images.context import context_key
 from llmos.images.options import BuildOptions
 from llmos.paths import cache_dir
+from planner.base_images import default_base
 from planner.faults import Fault, UserFault
 
 __all__ = ["BuildRecord", "Recipe"]
 
-_BASE_LINE = re.compile(r"^\s*ARG\s+BASE_IMAGE=[\"']?([^\s\"']+)", re.MULTILINE | re.IGNORECASE)
 # By the names that Linux, macOS and Windows have for them.
 _ARCHITECTURES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 
@@ -62,8 +62,7 @@ class Recipe:
         own = self.options.builder != "engine" or "BASE_IMAGE" in self.build_args
         if own or any(one != here for one in self.platforms):
             return None
-        line = _BASE_LINE.search(self.dockerfile.read_text(encoding="utf-8"))
-        return line[1] if line else None
+        return default_base(self.dockerfile) or None
 
     @property
     def key(self) -> str:

@@ -1,5 +1,6 @@
 """Settings -> plan. Pure and deterministic: no clock, no network, no environment."""
 
+from planner.plan.aws_caches import through_cache
 from planner.plan.aws_nodes import node_role, subnet_tag
 from planner.plan.aws_types import (
     ArtifactPlan,
@@ -76,4 +77,5 @@ __all__ = [
     "node_role",
     "promoted",
     "subnet_tag",
+    "through_cache",
 ]

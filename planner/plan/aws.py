@@ -6,6 +6,7 @@ import dataclasses
 from types import MappingProxyType
 
 from planner.catalogue import Catalogue
+from planner.plan.aws_caches import UPSTREAMS, cache_prefix
 from planner.plan.aws_nodes import node_role, plan_gpu_nodes
 from planner.plan.aws_types import AwsPlan, EntryPlan
 from planner.plan.aws_weights import plan_store, store_endpoint
@@ -60,6 +61,7 @@ def plan_aws(
               **dict(sorted(aws.tags.items()))},
         cluster_name=cluster.name,
         cluster_stack=cluster.stack or "",
+        cache_prefixes={UPSTREAMS[name]: cache_prefix(cluster.name, name) for name in sorted(set(cluster.caches))},
         node_role=cluster.node_role or node_role(cluster.name, aws.region),
         registry_name=f"llmagentos/{stack}",
         repositories=() if settings.registry else tuple(sorted({image.name for image in images if image.build})),

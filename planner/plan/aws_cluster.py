@@ -7,6 +7,7 @@ import itertools
 
 from planner.catalogue import Catalogue
 from planner.faults import Fault, nearest
+from planner.plan.aws_caches import UPSTREAMS, cache_prefix
 from planner.plan.aws_types import CachePlan, ClusterPlan, NetworkPlan, SubnetPlan
 from planner.settings import StackSettings
 from planner.settings.cluster import Cluster, Vpc
@@ -15,12 +16,6 @@ __all__ = ["cluster_faults", "divide", "plan_cluster"]
 
 # Letters of zones where the first three are not a, b and c for every account.
 _ZONE_LETTERS = {"ap-northeast-1": "acd", "ca-central-1": "abd", "us-west-1": "ac"}
-_UPSTREAMS = {
-    "docker-hub": "registry-1.docker.io",
-    "ecr-public": "public.ecr.aws",
-    "kubernetes": "registry.k8s.io",
-    "quay": "quay.io",
-}
 
 
 def plan_cluster(settings: StackSettings) -> ClusterPlan | None:
@@ -48,7 +43,7 @@ def plan_cluster(settings: StackSettings) -> ClusterPlan | None:
         general_spot=general.spot,
         caches=tuple(
             CachePlan(
-                name=name, prefix=f"{cluster.name}-{name}"[:30].rstrip("-"), upstream=_UPSTREAMS[name],
+                name=name, prefix=cache_prefix(cluster.name, name), upstream=UPSTREAMS[name],
                 credential=(cache.docker_hub_secret or "") if name == "docker-hub" else "",
             )
             for name in sorted(set(cache.registries))

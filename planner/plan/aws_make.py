@@ -7,6 +7,7 @@ import dataclasses
 from planner.catalogue import Catalogue
 from planner.faults import Fault
 from planner.plan.aws import plan_aws, priced_in_region, with_entries
+from planner.plan.aws_caches import through_cache
 from planner.plan.aws_cluster import cluster_faults, plan_cluster
 from planner.plan.aws_cost import cluster_nodes, plan_services
 from planner.plan.aws_weights import from_store
@@ -43,6 +44,10 @@ def with_aws(plan: Plan, settings: StackSettings, *, catalogue: Catalogue) -> Pl
     return dataclasses.replace(
         plan,
         registry=plan.registry if settings.registry else own,
+        images=tuple(
+            dataclasses.replace(image, base_image=through_cache(aws, image.base_image)) if image.base_image else image
+            for image in plan.images
+        ),
         applications=with_entries(plan.applications, settings),
         models=tuple(from_store(m, aws.store) if m.name in stored else m for m in plan.models),
         costs=costs,

@@ -168,8 +168,9 @@ class AwsPlan:
     """Where on AWS the stack is, and what it has there.
 
     ``cluster_name`` is that of the cluster it makes or runs on; ``cluster_stack`` the cluster's stack, empty where EKS
-    is asked by name; ``node_role`` the IAM role of its nodes. ``repositories`` are the images that get an ECR
-    repository; ``registry_name`` begins their names.
+    is asked by name; ``cache_prefixes`` begin repositories that copy the registries of these hosts; ``node_role`` is
+    the IAM role of its nodes. ``repositories`` are the images that get an ECR repository; ``registry_name`` begins
+    their names.
     ``promises`` are TTFT and TPOT in milliseconds by model, ``node_prices`` USD per hour by instance type of the pool.
     ``bucket`` holds weights, and ``store`` is how scripts name it; both are empty without.
     """
@@ -181,6 +182,7 @@ class AwsPlan:
     tags: dict[str, str]
     cluster_name: str
     cluster_stack: str
+    cache_prefixes: dict[str, str]
     node_role: str
     registry_name: str
     repositories: tuple[str, ...]

@@ -14,6 +14,7 @@ __all__ = [
     "Alerts",
     "AwsRegistry",
     "AwsSettings",
+    "CachedRegistry",
     "Cidr",
     "ClusterName",
     "ClusterReference",
@@ -33,6 +34,7 @@ def _own_tag(key: str) -> str:
     return key
 
 
+CachedRegistry = Literal["docker-hub", "ecr-public", "kubernetes", "quay"]
 AccountId = Annotated[str, Field(pattern=r"^\d{12}$")]
 # EKS allows 100 characters; names of roles derive from it, and IAM allows those 64.
 ClusterName = Annotated[str, Field(pattern=r"^[a-z]([-a-z0-9]*[a-z0-9])?$", max_length=38)]
@@ -64,6 +66,9 @@ class ClusterReference(Settings):
     """Name in EKS."""
     stack: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+$")] | None = None
     """``organization/project/stack`` of its cluster stack. Its outputs are then read instead of asking EKS."""
+    caches: Annotated[tuple[CachedRegistry, ...], Field(strict=False)] = ()
+    """Registries that the cluster's pull-through cache keeps copies of: ``cluster.pull_through.registries`` of its
+    stack. Builds then take their base images from there."""
     node_role: Annotated[str, Field(pattern=r"^[A-Za-z0-9_+=,.@-]+$", max_length=64)] | None = None
     """Name of the IAM role of Karpenter's nodes; by default what a cluster stack calls it, ``<name>-<region>-node``."""
     subnet_tags: dict[TagKey, TagValue] = {}

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from planner.settings._base import Name, Settings
-from planner.settings.aws import Cidr, ClusterName, PrincipalArn, Zone
+from planner.settings.aws import CachedRegistry, Cidr, ClusterName, PrincipalArn, Zone
 
 __all__ = ["AccessEntry", "ApiEndpoint", "Cluster", "GeneralNodes", "Monitoring", "PullThrough", "SystemNodes", "Vpc"]
 
@@ -126,9 +126,7 @@ class GeneralNodes(Settings):
 class PullThrough(Settings):
     """Registries that ECR keeps copies of, so that nodes do not depend on them."""
 
-    registries: Annotated[
-        tuple[Literal["docker-hub", "ecr-public", "kubernetes", "quay"], ...], Field(strict=False)
-    ] = ("ecr-public", "kubernetes", "quay")
+    registries: Annotated[tuple[CachedRegistry, ...], Field(strict=False)] = ("ecr-public", "kubernetes", "quay")
     """Which ones. docker-hub needs credentials."""
     docker_hub_secret: SecretArn | None = None
     """ARN of the Secrets Manager secret with user name and access token of Docker Hub; ECR demands that its name begins

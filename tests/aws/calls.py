@@ -14,7 +14,7 @@ from typing import Any
 from tests.aws import calls_cluster, calls_network, calls_storage, calls_watching
 from tests.aws.calls_support import SELF, Inputs, Makers
 
-__all__ = ["CALLS", "SELF", "Call", "calls_of", "documents"]
+__all__ = ["CALLS", "SELF", "Call", "calls_of", "documented", "documents"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,17 +39,24 @@ def calls_of(kind: str, inputs: Inputs) -> list[Call]:
     ]
 
 
+_DOCUMENTS = {
+    "ecr/repositoryPolicy:RepositoryPolicy": ("policy", "resource"),
+    "iam/role:Role": ("assumeRolePolicy", "trust"),
+    "iam/rolePolicy:RolePolicy": ("policy", "identity"),
+    "kms/key:Key": ("policy", "resource"),
+    "s3/bucketPolicy:BucketPolicy": ("policy", "resource"),
+    "sns/topicPolicy:TopicPolicy": ("policy", "resource"),
+    "sqs/queuePolicy:QueuePolicy": ("policy", "resource"),
+}
+
+
+def documented() -> set[str]:
+    """Types that carry an IAM document."""
+    return set(_DOCUMENTS)
+
+
 def documents(kind: str, inputs: Inputs) -> Iterator[tuple[str, dict[str, Any]]]:
     """The IAM documents of a resource, with the part that they play: identity, trust or resource."""
-    fields = {
-        "ecr/repositoryPolicy:RepositoryPolicy": ("policy", "resource"),
-        "iam/role:Role": ("assumeRolePolicy", "trust"),
-        "iam/rolePolicy:RolePolicy": ("policy", "identity"),
-        "kms/key:Key": ("policy", "resource"),
-        "s3/bucketPolicy:BucketPolicy": ("policy", "resource"),
-        "sns/topicPolicy:TopicPolicy": ("policy", "resource"),
-        "sqs/queuePolicy:QueuePolicy": ("policy", "resource"),
-    }
-    if kind in fields:
-        field, part = fields[kind]
+    if kind in _DOCUMENTS:
+        field, part = _DOCUMENTS[kind]
         yield part, json.loads(inputs[field])

@@ -20,7 +20,7 @@ from tests.aws.transcribed_crds import transcribed
 
 pytestmark = pytest.mark.cluster
 
-KINDS = ("EC2NodeClass", "NodeClass", "NodePool")
+KINDS = ("EC2NodeClass", "GatewayClass", "NodeClass", "NodePool")
 VARIANTS: dict[str, dict[str, Any]] = {
     "al2023": {"aws": {"gpu_nodes": {"image": "al2023", "image_version": "v20260801"}}},
     "zones": {"aws": {"gpu_nodes": {"zones": ["us-east-1a", "us-east-1b"], "expire_after_hours": 24}}},
@@ -74,7 +74,7 @@ def kube(request: pytest.FixtureRequest) -> Iterator[Kube]:
             kube.run("apply", "--server-side", "--force-conflicts", "-f", str(file))
         kube.run("apply", "--server-side", "-f", "-", stdin=as_list(transcribed()))
         names = [f"crd/{item['metadata']['name']}" for item in transcribed()]
-        names += ["crd/gateways.gateway.networking.k8s.io", "crd/httproutes.gateway.networking.k8s.io"]
+        names += [f"crd/{kind}.gateway.networking.k8s.io" for kind in ("gatewayclasses", "gateways", "httproutes")]
         names += ["crd/ec2nodeclasses.karpenter.k8s.aws", "crd/nodepools.karpenter.sh"]
         kube.run("wait", "--for=condition=Established", "--timeout=30s", *names)
         yield kube
@@ -90,8 +90,9 @@ def dry_run(kube: Kube, wanted: list[KubeObject]) -> str:
 @pytest.mark.parametrize("stack", STACKS)
 def test_karpenters_objects_pass_its_own_rules(kube: Kube, locks: None, stack: str) -> None:
     found = [item for item in objects(raw(stack), stack) if item["kind"] in KINDS]
-    classes = {"aws-groups": set(), "aws-auto": {"NodeClass", "NodePool"}, "cluster-auto": {"NodeClass", "NodePool"}}
-    assert {item["kind"] for item in found} == classes.get(stack, {"EC2NodeClass", "NodePool"})
+    wanted = {"aws-groups": set(), "aws-auto": {"NodeClass", "NodePool"}, "cluster-auto": {"NodeClass", "NodePool"}}
+    of_cluster = {"GatewayClass"} if stack.startswith("cluster") else set()
+    assert {item["kind"] for item in found} == wanted.get(stack, {"EC2NodeClass", "NodePool"}) | of_cluster
     assert not found or dry_run(kube, found) == ""
 
 
