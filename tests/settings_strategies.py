@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Iterable
+from functools import cache
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from hypothesis import strategies as st
@@ -26,6 +27,7 @@ _ODD = st.sampled_from(
 )
 
 
+@cache
 def settings() -> st.SearchStrategy[dict[str, Any]]:
     """Settings of which most are valid field by field; references between parts are mended where that is easy."""
     return _model(StackSettings).map(_mend)
@@ -136,6 +138,8 @@ def _order(owner: dict[str, Any]) -> None:
         replicas.pop("min", None)
 
 
+# Made once: building strategies, and reading their patterns, costs more than all that is drawn from them.
+@cache
 def _model(model: type[BaseModel]) -> st.SearchStrategy[dict[str, Any]]:
     required, optional = {}, {}
     for name, field in model.model_fields.items():
