@@ -7,6 +7,7 @@ from . import (
     availability,
     aws_access,
     aws_cluster,
+    aws_entries,
     aws_machines,
     aws_registry,
     aws_storage,
@@ -41,7 +42,7 @@ RULES = tuple(
         budgets, models, model_server, model_network, gpus, exposure, images, signatures, secrets,
         pod_security_baseline, pod_security_restricted,
         containers, resources, volumes, service_accounts, namespaces, availability, rbac, replacement,
-        aws_registry, aws_cluster, aws_machines, aws_access, aws_storage, opaque,
+        aws_registry, aws_cluster, aws_machines, aws_access, aws_entries, aws_storage, opaque,
     )
     for rule in module.RULES
 )
