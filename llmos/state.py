@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import http.client
+import json
+import shlex
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
@@ -20,6 +22,10 @@ from planner.plan import ApplicationPlan
 __all__ = ["show_state"]
 
 _ANSWER_SECONDS = 5
+# What the trial container's in-process model is called.
+_TRIAL_MODEL = "tiny-random"
+# Go template that reads one key of a Secret.
+_DECODED = "{{.data.%s | base64decode}}"
 
 
 def show_state(session: Session, *, start_trial: bool = True) -> bool:
@@ -59,14 +65,15 @@ def _reach(
         url = f"http://{address}:{application.endpoint_port}"
         reached = bool(address) and _answers(url)
         line = f"{application.name}: {url if reached else f'Service {service}, which does not answer from here'}"
-        return [line, *_key_line(application, namespace)]
+        sample = reached and _is_sample(session, application)
+        return [line, *_try_it(application, namespace, url, kube, sample=sample)]
     lines = [f"{application.name}: Service {service} (simulated: pods on simulated nodes do not answer)"]
     url = _trial_url(session, application, deployments, start=start_trial)
     if url:
         sample = _is_sample(session, application)
         model = "with its in-process tiny model" if sample else "without its model server"
         lines.append(f"  one real container of the same image, {model}: {url}")
-        lines += _try_it(application, namespace, url, kube, sample=sample)
+        lines += _try_it(application, namespace, url, kube, sample=sample, model=_TRIAL_MODEL)
     return lines
 
 
@@ -95,26 +102,18 @@ def _answers(url: str) -> bool:
         return False
 
 
-def _key_line(application: ApplicationPlan, namespace: str) -> list[str]:
-    if "API_KEYS" not in application.secrets:
-        return []
-    secret, key = application.secrets["API_KEYS"]
-    template = f"{{{{.data.{key} | base64decode}}}}"
-    return [f"  API key: kubectl -n {namespace} get secret {secret} -o go-template='{template}'"]
-
-
-def _try_it(application: ApplicationPlan, namespace: str, url: str, kube: Kube, *, sample: bool) -> list[str]:
+def _try_it(
+    application: ApplicationPlan, namespace: str, url: str, kube: Kube, *, sample: bool, model: str = ""
+) -> list[str]:
     """A command line that really works: with the key read from the cluster when it runs, never printed. Of somebody's
     own application only the key is known, not what it can be asked."""
-    body = '{"model": "tiny-random", "messages": [{"role": "user", "content": "Hello"}]}'
+    asked = model or application.adapter or application.model or _TRIAL_MODEL
+    body = json.dumps({"model": asked, "messages": [{"role": "user", "content": "Hello"}]})
     call = f"curl {url}/v1/chat/completions -H 'Content-Type: application/json' -d '{body}'"
     if "API_KEYS" not in application.secrets:
         return [f"  {call}"] if sample else []
     secret, key = application.secrets["API_KEYS"]
-    read = (
-        f"{kube.kubectl} --kubeconfig {kube.kubeconfig} -n {namespace} get secret {secret} "
-        f"-o go-template='{{{{.data.{key} | base64decode}}}}'"
-    )
+    read = f"{shlex.join(kube.command('-n', namespace, 'get', 'secret', secret))} -o go-template='{_DECODED % key}'"
     return [f"  KEY=$({read})", *([f'  {call} -H "Authorization: Bearer $KEY"'] if sample else [])]
 
 
