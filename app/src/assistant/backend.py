@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from assistant.errors import ApiError
+from assistant.resolver import KeptResolver
 from assistant.upstream import UNAVAILABLE, refusal, transport_error
 
 __all__ = ["Backend"]
@@ -63,6 +64,7 @@ class Backend:
         self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=attempt_seconds, sock_read=silence_seconds)
         self._connect_seconds = connect_seconds
         self._connection_seconds = connection_seconds
+        self._resolver = KeptResolver()
         self._pool = self._new_pool()
         self._checked: tuple[float, str] = (float("-inf"), "")
         self._checking = asyncio.Lock()
@@ -70,6 +72,7 @@ class Backend:
     async def close(self) -> None:
         """Close all connections."""
         await self._pool.session.close()
+        await self._resolver.close()
 
     async def model(self) -> str:
         """Name of the model at the model server.
@@ -159,7 +162,7 @@ class Backend:
     def _new_pool(self) -> _Pool:
         connector = aiohttp.TCPConnector(
             # The gate bounds concurrency. 3 s is below the idle timeout of uvicorn (vLLM) and llama.cpp, both 5 s.
-            limit=0,
+            limit=0, resolver=self._resolver,
             **({"keepalive_timeout": 3.0} if self._connection_seconds else {"force_close": True}),
         )
         session = aiohttp.ClientSession(
