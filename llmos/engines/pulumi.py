@@ -18,6 +18,7 @@ from llmos.engines.kubectl import kube_of
 from llmos.engines.pulumi_cluster import refuse_foreign_namespace
 from llmos.engines.pulumi_events import EventLog
 from llmos.engines.pulumi_faults import errors, violations
+from llmos.engines.pulumi_managers import hand_over
 from llmos.engines.pulumi_protection import kept, release_deployments, release_named
 from llmos.engines.pulumi_recovery import adopt_pending
 from llmos.engines.pulumi_session import PulumiSession, guarded, open_stack, read_state, write_state
@@ -86,6 +87,7 @@ def up(run: EngineRun, *, program: Program | None = None, previewed: bool = Fals
     session = open_stack(run)
     _adopt_pending(session)
     release_named(session, run.allow_replace)
+    hand_over(session)
     log = EventLog(progress=run.progress)
     if not previewed:
         _preview(session, program=program, said=log.said)
@@ -99,6 +101,7 @@ def up(run: EngineRun, *, program: Program | None = None, previewed: bool = Fals
         session=session, log=log, doing="up",
     )  # fmt: skip
     session.workspace.remember_cluster(session.cluster_uid)
+    hand_over(session)
     return EngineResult(
         actions=log.actions(), outputs=_masked(done.outputs), duration_seconds=time.monotonic() - started
     )

@@ -39,6 +39,12 @@ _KNOWN = (
         fix="set PULUMI_CONFIG_PASSPHRASE or PULUMI_CONFIG_PASSPHRASE_FILE to the stack's own passphrase",
     ),
     _Known(
+        pattern=r"may not be specified when `value`|may not specify more than 1 volume type",
+        fix="the provider cannot preview this change of an object that it created and has never updated: `up` of llmos "
+        "can; with plain Pulumi run `pulumi up --skip-preview` once",
+        user=True,
+    ),
+    _Known(
         pattern=r"is invalid|Invalid value|violates PodSecurity|admission webhook", fix="correct that field", user=True
     ),
     _Known(
