@@ -13,6 +13,7 @@ from planner.allocation.alternatives import (
     runner_up,
     single_type_costs,
 )
+from planner.allocation.apart import allocate_apart
 from planner.allocation.problem import (
     HOURS_PER_MONTH,
     Application,
@@ -60,6 +61,7 @@ __all__ = [
     "Spread",
     "Workload",
     "allocate",
+    "allocate_apart",
     "binding_constraints",
     "cheapest_of",
     "describe",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from planner.allocation import Infeasible, allocate
+from planner.allocation import Infeasible, allocate_apart
 from planner.catalogue import Catalogue, usd_per_month
 from planner.settings import Budget, StackSettings
 from planner.sizing.build import prepare
@@ -47,7 +47,7 @@ def cost_curve(
             raise refuse_model(str(error), free, catalogue, where=where, folder=folder) from None
         # What a replica sustains does not depend on how many there are.
         known = prepared.choices
-        result = allocate(prepared.problem, solver=settings.sizing.solver, relative_gap=_GAP)
+        result = allocate_apart(prepared.problem, solver=settings.sizing.solver, relative_gap=_GAP)
         if isinstance(result, Infeasible):
             # Only a promise on where replicas stand can be in the way of an unbounded plan.
             raise refuse_conflicts(prepared, result, free, catalogue, where=where, folder=folder)

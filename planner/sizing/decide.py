@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
-from planner.allocation import Allocation, Infeasible, allocate
+from planner.allocation import Allocation, Infeasible, allocate_apart
 from planner.catalogue import Catalogue, usd_per_month
 from planner.settings import Model, StackSettings
 from planner.sizing.applications import sized_applications
@@ -45,7 +45,7 @@ def decide(
         prepared = prepare(settings, catalogue, where=where, folder=folder, times=times)
     except ValueError as error:
         raise refuse_model(str(error), settings, catalogue, where=where, folder=folder) from None
-    result = allocate(prepared.problem, solver=settings.sizing.solver)
+    result = allocate_apart(prepared.problem, solver=settings.sizing.solver)
     if isinstance(result, Infeasible):
         raise refuse_conflicts(prepared, result, settings, catalogue, where=where, folder=folder)
     models = {

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import replace
 
-from planner.allocation import Allocation, Infeasible, allocate
+from planner.allocation import Allocation, Infeasible, allocate_apart
 from planner.catalogue import Catalogue, InstanceType, usd_per_month
 from planner.choice import Candidate, Choice
 from planner.settings import Model
@@ -50,7 +50,7 @@ def binding(name: str, model: Model, prepared: Prepared, result: Allocation) -> 
         words.append(f"{asks}: {choice.replicas} where {needed} would carry the load")
     problem = prepared.problem
     for cap in problem.caps:
-        other = allocate(replace(problem, caps=tuple(c for c in problem.caps if c is not cap)))
+        other = allocate_apart(replace(problem, caps=tuple(c for c in problem.caps if c is not cap)))
         if isinstance(other, Allocation) and other.usd_per_hour < result.usd_per_hour * (1 - PROVEN_GAP):
             saved = usd_per_month(result.usd_per_hour - other.usd_per_hour)
             words.append(f"{cap.name} makes the stack {saved:,.2f} USD/month dearer")
@@ -70,7 +70,7 @@ def runner_up(name: str, prepared: Prepared, result: Allocation, catalogue: Cata
             if not options:
                 return ""
         workloads.append(replace(workload, options=options))
-    other = allocate(replace(prepared.problem, workloads=tuple(workloads)), relative_gap=PROVEN_GAP)
+    other = allocate_apart(replace(prepared.problem, workloads=tuple(workloads)), relative_gap=PROVEN_GAP)
     if isinstance(other, Infeasible):
         return ""
     (choice,) = other.of(name)

@@ -9,7 +9,7 @@ from pathlib import Path
 from planner.allocation import (
     Allocation,
     Infeasible,
-    allocate,
+    allocate_apart,
     describe_constraint,
     describe_relaxation,
     solve,
@@ -82,7 +82,7 @@ def refuse_conflicts(
         same = {n: c for n, c in prepared.choices.items() if changed.models[n] is settings.models[n]}
         try:
             again = prepare(changed, catalogue, where=where, folder=folder, known=same)
-            found = allocate(again.problem, relative_gap=_GAP)
+            found = allocate_apart(again.problem, relative_gap=_GAP)
         except ValueError:
             return None
         return f"{usd_per_month(found.usd_per_hour):,.0f} USD/month" if isinstance(found, Allocation) else None
