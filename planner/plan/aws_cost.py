@@ -28,6 +28,7 @@ _DAYS_PER_MONTH = HOURS_PER_MONTH / 24
 # The web application firewall's own rules and Amazon's two managed groups of an entry.
 _WAF_RULES = 3
 _TOTAL = "estimates"
+_ZONES_OF_BALANCERS = (2, 3)
 
 
 @cache
@@ -190,6 +191,9 @@ def _of_entry(application: str, aws: AwsPlan, estimates: Estimates) -> Iterator[
     yield _cost(subject, "alb-data" if by_requests else "nlb-data", estimates.load_balancer_gib, region=aws.region,
                 assumption=f"{_TOTAL}.load_balancer_gib")  # fmt: skip
     if public:
+        addresses = [zones * HOURS_PER_MONTH for zones in _ZONES_OF_BALANCERS]
+        yield _cost(subject, "public-ipv4", addresses[1], region=aws.region, least=addresses[0],
+                    assumption="one in each zone of the cluster, two or three")  # fmt: skip
         yield _cost(subject, "waf-acl", 1, region=aws.region, assumption="and 0.60 USD for a million requests")
         yield _cost(subject, "waf-rule", _WAF_RULES, region=aws.region)
 
