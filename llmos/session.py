@@ -52,6 +52,13 @@ class Session:
     simulated: bool
     install: bool
 
+    @property
+    def network_policies(self) -> str:
+        """Whether anything enforces network policies there, in words."""
+        if self.stack.plan.target != "local":
+            return "as the cluster's network plugin enforces them"
+        return "not enforced on simulated nodes" if self.simulated else "enforced on the real node"
+
 
 def add_stack_arguments(parser: argparse.ArgumentParser, *, engine: bool = True) -> None:
     """The options of every command that works on a stack."""

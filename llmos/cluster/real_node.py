@@ -22,7 +22,7 @@ from llmos.daemons import wait_until
 from llmos.process import run
 from planner.faults import EnvironmentFault, Fault, LlmosError
 
-__all__ = ["NODE_NAME", "Layout", "RealNode", "processes", "remove", "settle"]
+__all__ = ["NODE_NAME", "Layout", "RealNode", "layout_of", "processes", "remove", "settle"]
 
 Progress = Callable[[str], None]
 
@@ -60,7 +60,10 @@ class RealNode:
         except LlmosError as error:
             if asked:
                 raise
-            progress(f"no real node, so nothing runs in pods: {error.faults[0].what}")
+            progress(
+                f"no real node, so nothing runs in pods: {error.faults[0].what}\n"
+                "  `python3 -m llmos cluster up --real-node` tries again"
+            )
             self.leave()
             return False
         self._reserve(real=True)
@@ -147,11 +150,15 @@ def remove(name: str) -> None:
 
     It works without the API server, and also on what an interrupted command left.
     """
+    if _begun(cluster_folder(name)):
+        removal.remove(layout_of(name))
+
+
+def layout_of(name: str) -> Layout:
+    """Where a cluster's real node is, or would be."""
     folder, record = cluster_folder(name), Record.read(name)
-    if not _begun(folder):
-        return
-    # Only names matter for taking it down; they come from the folder.
-    removal.remove(Layout(cluster=folder, network=record.network if record else choose_network(folder)))
+    # Without a record only names matter, for taking it down; they come from the folder.
+    return Layout(cluster=folder, network=record.network if record else choose_network(folder))
 
 
 def _begun(folder: Path) -> bool:

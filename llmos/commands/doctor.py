@@ -91,14 +91,28 @@ def _registry() -> str:
 def _embedded() -> list[tuple[str, str]]:
     from llmos.cluster import embedded
     from llmos.cluster.binaries import find
-    from llmos.cluster.versions import PROGRAMS
+    from llmos.cluster.versions import NODE_PROGRAMS, PROGRAMS
 
-    rows = [(f"  {item.name}", str(find(item) or f"missing; `up` provides {item.version}")) for item in PROGRAMS]
+    programs = (*PROGRAMS, *NODE_PROGRAMS)
+    rows = [(f"  {item.name}", str(find(item) or f"missing; `up` provides {item.version}")) for item in programs]
+    rows.append(("real node", _real_node()))
     try:
         status = str(embedded.status(name=local_cluster())).splitlines()[0]
     except LlmosError as error:
         return [("cluster", f"{error.faults[0]}")]
     return [("cluster programs", "of the embedded cluster:"), *rows, ("cluster", status)]
+
+
+def _real_node() -> str:
+    from llmos.cluster.node import able
+    from llmos.cluster.real_node import layout_of
+
+    try:
+        able.require(layout_of(local_cluster()))
+    except LlmosError as error:
+        return f"not here, so nodes are simulated: {error.faults[0].what}"
+    missing = able.missing_packages()
+    return f"possible; `up` installs {', '.join(missing)}" if missing else "possible: pods without GPUs really run"
 
 
 def _context(args: argparse.Namespace) -> list[tuple[str, str]]:

@@ -131,6 +131,8 @@ def _print(
     mandatory = sum(finding.level == "mandatory" for finding in findings)
     advisory = len(findings) - mandatory
     console.print(f"Policies of {plan.environment}: {mandatory} mandatory, {advisory} advisory findings")
+    if session.kube:
+        console.print(f"Network policies: {session.network_policies}")
     if not_built:
         console.print(_stand_in_note(not_built, session))
     console.print(f"Cost at most {report.money(plan.usd_per_month)} per month{_simulated_note(plan)}")

@@ -34,18 +34,12 @@ def run(args: argparse.Namespace) -> int:
     if not show_state(session, start_trial=False):
         print(f"stack {session.stack.name}: namespace {namespace} has nothing of it; `python3 -m llmos up` deploys it")
         return 0
-    print(f"Network policies: {_enforcement(session)}")
+    print(f"Network policies: {session.network_policies}")
     events = newest_last(session.kube.get("events", "-n", namespace))
     waiting = _unready(session, events)
     for line in (*state_lines(session), *_starting(waiting), *event_lines(events, unready=waiting)):
         print(line)
     return 0
-
-
-def _enforcement(session: Session) -> str:
-    if session.stack.plan.target != "local":
-        return "as the cluster's network plugin enforces them"
-    return "not enforced on simulated nodes" if session.simulated else "enforced on the real node"
 
 
 def _unready(session: Session, events: Sequence[KubeObject]) -> dict[str, Progress]:
