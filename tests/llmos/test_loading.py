@@ -165,7 +165,7 @@ def test_status_shows_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
     raw = {"target": "local", "namespace": {"name": "space"},
            "applications": {"web": {"image": {"ref": "example.com/web@sha256:" + "1" * 64}}}}  # fmt: skip
     path.write_text(yaml.safe_dump({"config": {"llmagentos:stack": raw}}), encoding="utf-8")
-    monkeypatch.setattr("llmos.session._local", lambda **_: cluster.kube)
+    monkeypatch.setattr("llmos.session._local", lambda **_: (cluster.kube, True))
     monkeypatch.setattr(trial, "running", lambda stack: {})
     deployment = {"metadata": {"name": "chat"}, "spec": {"replicas": 1}, "status": {}}
     cluster.answer("deployments", [deployment])
