@@ -39,7 +39,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--yes", action="store_true", help="change a cluster other than the embedded one unasked")
     parser.add_argument(
         "--timeout-minutes", type=float, default=0, metavar="N",
-        help="longest wait for the workloads; by default what the slowest model needs to load",
+        help="longest wait for the workloads on the kubectl engine; by default what the slowest model needs to load. "
+        "The pulumi engine waits for each object as long as that one may take by the plan",
     )
 
 
@@ -56,6 +57,8 @@ def run(args: argparse.Namespace) -> int:
     require_pulumi(session, "up")
     timeout = args.timeout_minutes * 60 or _timeout_seconds(session)
     if session.engine.name == "pulumi":
+        if args.timeout_minutes:
+            note("--timeout-minutes changes nothing on the pulumi engine, which waits as long as each object may take")
         result = _pulumi(session, program, commit=commit)
     else:
         result = _kubectl(session, timeout_seconds=timeout)

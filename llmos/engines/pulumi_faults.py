@@ -68,7 +68,7 @@ _KNOWN = (
     ),
     _Known(
         pattern=r"(?i)timed out|failed to fully initialize or become live|failed to become available",
-        fix="`llmos status` shows the events of its pods; `pulumi.com/timeoutSeconds` gives slow loads more time",
+        fix="`llmos status` shows the events of its pods; mend what they say, then `up` goes on where this one ended",
     ),
     _Known(
         pattern=r"(?i)could not automatically download|failed to download|no (resource|language) plugin|could not find",

@@ -13,18 +13,21 @@ import yaml
 from llmos.kube import Kube
 from planner.faults import EnvironmentFault
 from tests.e2e.conftest import Llmos, Write
-from tests.e2e.external_secrets import NAME, definition
+from tests.go_definitions import Definitions
 
 pytestmark = pytest.mark.cluster
 SPACE = "external-secrets-test"
+NAME = "externalsecrets.external-secrets.io"
+_DEFINITION = Definitions(
+    module="github.com/external-secrets/external-secrets", version="v1.3.2", folder="config/crds/bases",
+    names=["external-secrets.io_externalsecrets.yaml"],
+)  # fmt: skip
 
 
 @pytest.fixture
 def space(kube: Kube) -> Iterator[str]:
     """A namespace on a server that knows the definition."""
-    file = definition()
-    if file is None:
-        pytest.skip("the definitions of the External Secrets Operator cannot be had from here")
+    (file,) = _DEFINITION.files()
     kube.run("apply", "--server-side", "-f", str(file))
     kube.run("wait", "--for=condition=Established", f"crd/{NAME}", "--timeout=60s")
     kube.run("create", "namespace", SPACE)
