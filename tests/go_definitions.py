@@ -12,11 +12,13 @@ from pathlib import Path
 import pytest
 
 from llmos.cluster.gobuild import require_go
+from llmos.daemons import wait_until
+from llmos.kube import Kube
 from llmos.process import run
 from planner.faults import EnvironmentFault
 from planner.machine import cache_dir
 
-__all__ = ["Definitions"]
+__all__ = ["Definitions", "wait_established"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,3 +59,9 @@ class Definitions:
             return str(answer["Zip"])
         except (EnvironmentFault, ValueError, KeyError) as error:
             pytest.skip(f"{self.module} {self.version} cannot be had from here: {error}")
+
+
+def wait_established(kube: Kube, *names: str) -> None:
+    """Wait until the server serves definitions. `kubectl wait` alone fails on one that has no conditions yet."""
+    words = ["wait", "--for=condition=Established", "--timeout=60s", *names]
+    assert wait_until(lambda: kube.run(*words, check=False).returncode == 0, timeout_seconds=60), names

@@ -17,6 +17,7 @@ from llmos.objects import kubernetes_objects
 from tests.aws.karpenter_crds import VERSIONS, definitions, gateway_definitions
 from tests.aws.stacks import STACKS, program, raw, variant
 from tests.aws.transcribed_crds import transcribed
+from tests.go_definitions import wait_established
 
 pytestmark = pytest.mark.cluster
 
@@ -76,7 +77,7 @@ def kube(request: pytest.FixtureRequest) -> Iterator[Kube]:
         names = [f"crd/{item['metadata']['name']}" for item in transcribed()]
         names += [f"crd/{kind}.gateway.networking.k8s.io" for kind in ("gatewayclasses", "gateways", "httproutes")]
         names += ["crd/ec2nodeclasses.karpenter.k8s.aws", "crd/nodepools.karpenter.sh"]
-        kube.run("wait", "--for=condition=Established", "--timeout=30s", *names)
+        wait_established(kube, *names)
         yield kube
     finally:
         embedded.down(name=name)

@@ -13,6 +13,7 @@ from llmos.daemons import wait_until
 from llmos.engines.shapes import comparable
 from llmos.kube import Kube, KubeObject, identity
 from tests.e2e.conftest import Llmos, Write
+from tests.go_definitions import wait_established
 
 pytestmark = pytest.mark.cluster
 KINDS = (
@@ -36,7 +37,7 @@ CRD: dict[str, Any] = {
 @pytest.fixture
 def external_secrets(kube: Kube) -> Iterator[None]:
     kube.run("apply", "-f", "-", stdin=json.dumps(CRD))
-    kube.run("wait", "--for=condition=Established", "crd/externalsecrets.external-secrets.io", "--timeout=60s")
+    wait_established(kube, "crd/externalsecrets.external-secrets.io")
     yield
     kube.run("delete", "crd", "externalsecrets.external-secrets.io")
 

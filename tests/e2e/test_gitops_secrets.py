@@ -13,7 +13,7 @@ import yaml
 from llmos.kube import Kube
 from planner.faults import EnvironmentFault
 from tests.e2e.conftest import Llmos, Write
-from tests.go_definitions import Definitions
+from tests.go_definitions import Definitions, wait_established
 
 pytestmark = pytest.mark.cluster
 SPACE = "external-secrets-test"
@@ -29,7 +29,7 @@ def space(kube: Kube) -> Iterator[str]:
     """A namespace on a server that knows the definition."""
     (file,) = _DEFINITION.files()
     kube.run("apply", "--server-side", "-f", str(file))
-    kube.run("wait", "--for=condition=Established", f"crd/{NAME}", "--timeout=60s")
+    wait_established(kube, f"crd/{NAME}")
     kube.run("create", "namespace", SPACE)
     yield SPACE
     kube.run("delete", "namespace", SPACE, timeout_seconds=120)

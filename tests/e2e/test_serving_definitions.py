@@ -15,7 +15,7 @@ from llmos.kube import Kube, KubeObject, as_list, identity
 from tests.components.serving import objects
 from tests.components.test_serving_handed_on import GATEWAY, KSERVE, LLM_D
 from tests.components.test_serving_scaling import SCALED, TO_ZERO
-from tests.go_definitions import Definitions
+from tests.go_definitions import Definitions, wait_established
 
 pytestmark = pytest.mark.cluster
 
@@ -104,7 +104,7 @@ def served(request: pytest.FixtureRequest, kube: Kube, definitions_gone_afterwar
     names = [word for each in VERSIONS[request.param] for file in each.files() for word in ("-f", str(file))]
     # By the server, because they are larger than what a client notes in an annotation.
     kube.run("apply", "--server-side", *names, timeout_seconds=120)
-    kube.run("wait", "--for=condition=Established", "--timeout=60s", *names)
+    wait_established(kube, *names)
     return kube
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -9,6 +10,8 @@ from llmos.cluster.binaries import NodeBinaries
 from llmos.cluster.node import runtime
 from llmos.cluster.node.layout import NODE_NAME, Layout
 from llmos.cluster.versions import COREDNS, METRICS_SERVER
+from llmos.console import warn
+from llmos.daemons import wait_until
 from llmos.process import run
 
 __all__ = ["apply", "put_images"]
@@ -16,6 +19,8 @@ __all__ = ["apply", "put_images"]
 _PROCESSORS_MINIMUM = 16
 """Processors that the node offers at least: ten replicas of the sample application, its model server and the extra pods
 of a rolling update fit, of half a processor each, and somebody's own application of the same size beside them."""
+
+_POLICY_SECONDS = 20
 
 _COREDNS_IMAGE = f"llmagentos.dev/coredns:{COREDNS.version}"
 _METRICS_IMAGE = f"llmagentos.dev/metrics-server:{METRICS_SERVER.version}"
@@ -42,6 +47,18 @@ def apply(layout: Layout, *, kubectl: Path) -> None:
     text = Path(__file__).with_name("addons.yaml").read_text(encoding="utf-8")
     for name, value in values.items():
         text = text.replace(f"%{name}%", value)
-    command = [kubectl, "--kubeconfig", layout.cluster / "kubeconfig.yaml"]
+    command: list[Path | str] = [kubectl, "--kubeconfig", layout.cluster / "kubeconfig.yaml"]
     words = ["apply", "--server-side", "--force-conflicts", "--validate=false", "-f", "-"]
     run([*command, *words], stdin=text)
+    # The API server takes a moment to know its policies, and a kubelet that came before would report again in minutes.
+    if not wait_until(lambda: _offers(command, values["PROCESSORS"]), timeout_seconds=_POLICY_SECONDS):
+        warn("the real node offers no more processors than the machine has: rolling updates may find no room")
+
+
+def _offers(command: list[Path | str], processors: str) -> bool:
+    """Whether a node of that name would get its processors, or is there already."""
+    node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": NODE_NAME}, "status": {"capacity": {"cpu": "1"}}}
+    done = run([*command, "create", "--dry-run=server", "-o", "json", "-f", "-"], stdin=json.dumps(node), check=False)
+    if done.returncode != 0:
+        return "already exists" in done.stderr
+    return json.loads(done.stdout)["status"]["capacity"]["cpu"] == processors
