@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from llmos.daemons import wait_until
 from tests.components.fake_hub import FakeHub
 
 __all__ = ["FILES", "FIRST", "SCRIPTS", "WANTED", "WEIGHTS", "Fetcher", "ended", "loaded", "until"]
@@ -86,10 +87,7 @@ def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
 
 
 def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
+    assert wait_until(condition, timeout_seconds=30)
 
 
 def loaded(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
