@@ -42,6 +42,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group("cluster"))
 
 
+@pytest.fixture(autouse=True)
+def no_registry_of_another_test() -> Iterator[None]:
+    """A command tells the program by this variable where the local registry runs; here commands share a process."""
+    os.environ.pop("LLMOS_REGISTRY", None)
+    yield
+    os.environ.pop("LLMOS_REGISTRY", None)
+
+
 @pytest.fixture(scope="session")
 def embedded_cluster() -> Iterator[ClusterInfo]:
     """A running embedded cluster, made for this test run and taken down after it.

@@ -8,7 +8,6 @@ user-space proxy, and builds use the host's network.
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 import json
 import os
 import shutil
@@ -19,9 +18,10 @@ import psutil
 
 from llmos import packages
 from llmos.daemons import Daemon, locked, pid_identity, wait_until
+from llmos.images import bridge
 from llmos.paths import cache_dir
 from llmos.process import run
-from planner.faults import EnvironmentFault, Fault
+from planner.faults import EnvironmentFault
 
 __all__ = ["host", "program", "running", "start", "stop"]
 
@@ -30,12 +30,11 @@ _WHERE = "Docker engine of our own"
 _LONGEST_FOLDER = 70
 # Without it the build cache only ever grows.
 _CONFIGURATION = {"builder": {"gc": {"enabled": True, "defaultKeepStorage": "10GB"}}}
-_ADMIN_PATH = os.pathsep.join(("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"))
 
 
 def program() -> str | None:
     """Path of the ``dockerd`` program, None where it is not installed."""
-    return _find("dockerd")
+    return bridge.find("dockerd")
 
 
 def host() -> str:
@@ -53,7 +52,7 @@ def start(*, install: bool) -> None:
     Raises:
         EnvironmentFault: it ended again or did not answer in a minute (quotes its log), or a package is missing.
     """
-    if _find("ip") is None:
+    if bridge.find("ip") is None:
         packages.ensure(["iproute2"], install=install, why="the network bridge of our Docker engine")
     folder = _folder()
     folder.mkdir(parents=True, exist_ok=True)
@@ -65,7 +64,7 @@ def start(*, install: bool) -> None:
             # An engine that was killed leaves its containers running, and a new one would wait for each to end.
             _clear_left_over()
             _run_folder().mkdir(mode=0o700)
-            _add_bridge()
+            bridge.add(_own_name())
             daemon.start()
     daemon.wait_ready(lambda: _socket().is_socket() and _answers(), timeout_seconds=60)
 
@@ -80,17 +79,8 @@ def stop() -> bool:
     with locked(_folder() / "engine.lock"):
         was_running = _daemon().stop(grace_seconds=30)
         left_over = _clear_left_over()
-        bridge = _delete_bridge()
-    return was_running or left_over or bridge
-
-
-def _path() -> str:
-    """PATH with the folders of administration programs, which a user's PATH often lacks."""
-    return os.pathsep.join((os.environ.get("PATH", ""), _ADMIN_PATH))
-
-
-def _find(name: str) -> str | None:
-    return shutil.which(name, path=_path())
+        had_bridge = bridge.delete(_own_name())
+    return was_running or left_over or had_bridge
 
 
 def _folder() -> Path:
@@ -125,7 +115,7 @@ def _daemon() -> Daemon:
         "--pidfile", "", "--group", "root",
         "--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false",
     ]  # fmt: skip
-    env = {**os.environ, "PATH": _path()}
+    env = {**os.environ, "PATH": bridge.search_path()}
     return Daemon(name="dockerd", command=command, state_dir=folder, env=env)
 
 
@@ -135,40 +125,6 @@ def _answers() -> bool:
         return run([client, "--host", host(), "version"], check=False, timeout_seconds=10).returncode == 0
     except EnvironmentFault:
         return False  # It accepts the connection before it is ready to answer.
-
-
-def _ip(*arguments: str) -> str:
-    fix = "check that this machine may create network bridges"
-    return run([_find("ip") or "ip", *arguments], where=_WHERE, fix=fix).stdout
-
-
-def _bridge_exists() -> bool:
-    return Path("/sys/class/net", _own_name()).exists()
-
-
-def _add_bridge() -> None:
-    if _bridge_exists():
-        return
-    taken = [
-        ipaddress.ip_network(route["dst"], strict=False)
-        for route in json.loads(_ip("-json", "-4", "route", "show", "table", "all"))
-        if route["dst"] != "default"
-    ]
-    subnets = ipaddress.ip_network("10.213.0.0/16").subnets(new_prefix=24)
-    subnet = next((one for one in subnets if not any(one.overlaps(other) for other in taken)), None)
-    if subnet is None:
-        what = "no free network is left in 10.213.0.0/16 for the bridge of our Docker engine"
-        raise EnvironmentFault(Fault(what=what, where=_WHERE, fix="start the machine's own Docker engine instead"))
-    _ip("link", "add", _own_name(), "type", "bridge")
-    _ip("address", "add", f"{subnet[1]}/{subnet.prefixlen}", "dev", _own_name())
-    _ip("link", "set", _own_name(), "up")
-
-
-def _delete_bridge() -> bool:
-    existed = _bridge_exists()
-    if existed:
-        _ip("link", "delete", _own_name())
-    return existed
 
 
 def _clear_left_over() -> bool:

@@ -11,10 +11,7 @@ from benchmarks._peer import DIGEST, peer_text
 from llmos.synth import synth
 
 
-def test_the_peer_is_the_dev_stack_by_hand(
-    dev: dict[str, Any], request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("LLMOS_REGISTRY", raising=False)
+def test_the_peer_is_the_dev_stack_by_hand(dev: dict[str, Any], request: pytest.FixtureRequest) -> None:
     text = peer_text(synth(dev, build=lambda name, inputs: DIGEST))
     if request.config.getoption("--update-golden"):
         preview.PEER.write_text(text, encoding="utf-8", newline="\n")
