@@ -83,9 +83,16 @@ def _processes(folder: Path) -> Iterator[tuple[str, psutil.Process]]:
     programs = {str(folder / "bin" / name): name for name in (*COMPONENTS, *NODE_COMPONENTS)}
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            command = process.cmdline()
-            if command and command[0] in programs:
-                yield programs[command[0]], process
+            program = _program(process.cmdline())
+            if program in programs:
+                yield programs[program], process
+
+
+def _program(command: list[str]) -> str:
+    """What runs, or is about to: for a moment a process is the one that changes the network namespace for it."""
+    if command and Path(command[0]).name == "nsenter":
+        command = command[command.index("--") + 1 :] if "--" in command else []
+    return command[0] if command else ""
 
 
 def _state(name: str, process: psutil.Process) -> ProcessState:

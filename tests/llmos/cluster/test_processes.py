@@ -49,6 +49,15 @@ def test_only_processes_started_from_the_clusters_folder_are_its_own(tmp_path: P
         assert stranger.poll() is None
 
 
+def test_a_program_that_still_changes_its_network_namespace_runs(tmp_path: Path) -> None:
+    program = tmp_path / "bin" / "kubelet"
+    words = ["nsenter", "-c", "read line", "--", str(program), "--config", "x"]
+    with subprocess.Popen(words, executable="/bin/sh", stdin=subprocess.PIPE) as process:
+        (state,) = processes.states(tmp_path, components=["kubelet"])
+        process.communicate(b"\n")
+    assert state.pid == process.pid
+
+
 def test_a_zombie_does_not_count_as_running(tmp_path: Path) -> None:
     with running(tmp_path / "bin" / "etcd") as etcd:
         pid_file(tmp_path, "etcd", etcd.pid)
