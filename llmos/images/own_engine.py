@@ -65,6 +65,8 @@ def start(*, install: bool) -> None:
             _clear_left_over()
             _run_folder().mkdir(mode=0o700)
             bridge.add(_own_name())
+            # It remembers the addresses that its bridge had, and would give it those back, whoever has them now.
+            shutil.rmtree(folder / "data" / "network", ignore_errors=True)
             daemon.start()
     daemon.wait_ready(lambda: _socket().is_socket() and _answers(), timeout_seconds=60)
 

@@ -39,6 +39,7 @@ pytestmark = [
 ]
 
 STACK = "image-test"
+STRANGER = "llmos-stranger"
 KEY = "sk-image-test-0123456789abcdef0123456789"
 QUESTION = {"model": "tiny-random", "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 12}
 
@@ -184,6 +185,12 @@ def test_the_ignore_file_is_read_as_the_engine_reads_it(docker: Engine, tmp_path
     assert copied >= {"a.txt", "src/deep/keep.pyc", "docs/in/y"}
 
 
+def _bridge_address() -> str:
+    command = ["ip", "-br", "-4", "address", "show", "dev", own_engine._own_name()]
+    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=True)
+    return done.stdout.split()[2]
+
+
 @pytest.mark.skipif(not _ROOT_ON_LINUX, reason="an engine of our own needs root on Linux")
 @pytest.mark.parametrize("depth", [1, 60], ids=["short path", "path too long for a socket"])
 def test_our_own_engine_survives_a_kill_and_leaves_nothing_behind(docker: Engine, monkeypatch, depth: int) -> None:
@@ -202,7 +209,16 @@ def test_our_own_engine_survives_a_kill_and_leaves_nothing_behind(docker: Engine
             with concurrent.futures.ThreadPoolExecutor(2) as pool:  # two commands at once start one engine
                 list(pool.map(lambda _: own_engine.start(install=False), range(2)))
             assert own_engine._daemon().pid not in (None, first)
+            # Its network was given away while it was not there: it takes another.
+            address = _bridge_address()
+            own_engine.stop()
+            subprocess.run(["ip", "link", "add", STRANGER, "type", "bridge"], check=True)
+            subprocess.run(["ip", "address", "add", address, "dev", STRANGER], check=True)
+            subprocess.run(["ip", "link", "set", STRANGER, "up"], check=True)
+            own_engine.start(install=False)
+            assert _bridge_address() not in ("", address)
         finally:
+            subprocess.run(["ip", "link", "delete", STRANGER], capture_output=True, check=False)
             stopped = own_engine.stop()
         assert stopped is True
         assert own_engine.stop() is False
