@@ -14,10 +14,10 @@ def main() -> int:
         )
         return 2
     from llmos.console import show_what_can_be_shown
-    from llmos.failures import end_on_terminate, reported
+    from llmos.failures import end_in_order, reported
 
     show_what_can_be_shown(sys.stdout, sys.stderr)
-    end_on_terminate()
+    end_in_order()
     arguments = sys.argv[1:]
     with reported(debug="--debug" in arguments) as outcome:
         from llmos import bootstrap

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from types import FrameType
 
 from planner.faults import LlmosError
 
-__all__ = ["Outcome", "end_on_terminate", "reported"]
+__all__ = ["Outcome", "end_in_order", "reported"]
 
 _INTERRUPTED = 130
 
@@ -24,13 +25,17 @@ class Outcome:
     exit_code: int = 0
 
 
-def end_on_terminate() -> None:
-    """Let SIGTERM, by which pipelines and containers end a job, end a command as Ctrl-C does: what it started is ended
-    and the stack's lock is given back."""
+def end_in_order() -> None:
+    """Let Ctrl-C, and SIGTERM by which pipelines and containers end a job, end a command in order: what it started is
+    ended and the stack's lock is given back."""
     signal.signal(signal.SIGTERM, _interrupt)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else a shell started it to ignore Ctrl-C
+        signal.signal(signal.SIGINT, _interrupt)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
+    # What other threads fail at from now on follows from this: the Automation API's readers lose their pipes, say.
+    threading.excepthook = lambda _: None
     raise KeyboardInterrupt
 
 

@@ -154,19 +154,24 @@ def test_what_an_old_encoding_cannot_show_ends_nothing() -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signal that ends a process in order")
-def test_a_job_that_is_ended_gives_back_what_it_holds(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_job_that_is_ended_gives_back_what_it_holds(number: signal.Signals) -> None:
     script = (
-        "import sys, time; from llmos.failures import end_on_terminate, reported; end_on_terminate()\n"
+        "import os, sys, threading, time; from llmos.failures import end_in_order, reported; end_in_order()\n"
+        "away, kept = os.pipe()\n"
+        "reader = threading.Thread(target=lambda: (os.read(away, 1), int('what it lost')))\n"
         "with reported(debug=False) as outcome:\n"
-        "    try: print('up', flush=True); time.sleep(600)\n"
-        "    finally: print('given back', flush=True)\n"
+        "    try: reader.start(); print('up', flush=True); time.sleep(600)\n"
+        "    finally: os.close(kept); reader.join(); print('given back', flush=True)\n"
         "sys.exit(outcome.exit_code)"
     )
-    running = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, "-c", script]
+    running = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert running.stdout is not None and running.stdout.readline() == "up\n"
-    running.terminate()
-    out, _ = running.communicate(timeout=60)
+    running.send_signal(number)
+    out, err = running.communicate(timeout=60)
     assert out == "given back\n" and running.returncode == failures._INTERRUPTED
+    assert err == "interrupted; what was done stays, and the same command goes on from there\n"
 
 
 @pytest.mark.parametrize(
