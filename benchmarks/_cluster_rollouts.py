@@ -7,22 +7,17 @@ import re
 import time
 from typing import Any
 
-import yaml
-
-from benchmarks._cluster_world import APPLICATION, MODEL, ClusterWorld, ended
-from benchmarks._replicas import wait_for
+from benchmarks._cluster_world import APPLICATION, MODEL, ClusterWorld, changed_image, ended, said_line
 from benchmarks._scenarios import Context, Registry
-from llmos.engines.shapes import comparable
 from llmos.images import registry
 
-__all__ = ["ROLLOUTS"]
+__all__ = ["ROLLOUTS", "fails_and_goes_back"]
 
 ROLLOUTS = Registry()
-_KILLS = 20
 _PATIENCE = ("--timeout-minutes", "0.7")
 
 
-def _fails_and_goes_back(world: ClusterWorld, raw: dict[str, Any], *, reason: str) -> None:
+def fails_and_goes_back(world: ClusterWorld, raw: dict[str, Any], *, reason: str) -> None:
     """``up`` of ``raw`` ends with an error that says why, and ``up`` of what was there before restores it."""
     before = world.raw
     said = world.up(raw, *_PATIENCE)
@@ -35,28 +30,34 @@ def _fails_and_goes_back(world: ClusterWorld, raw: dict[str, Any], *, reason: st
 @ROLLOUTS.scenario("bad-image", "a release that ends as it starts is rolled out, and the previous stack file goes back")
 def _bad_image(context: Context) -> None:
     world: ClusterWorld = context.world
-    _fails_and_goes_back(world, world.changed(image={"ref": world.images["broken"]}), reason="this release is broken")
+    fails_and_goes_back(world, world.changed(image={"ref": world.images["broken"]}), reason="this release is broken")
 
 
 @ROLLOUTS.scenario("model-server-not-ready", "a new model server never becomes ready; the old ones go on")
 def _model_not_ready(context: Context) -> None:
     world: ClusterWorld = context.world
     silent = {"containers": [{"name": "server", "command": ["sleep"], "args": ["3600"]}]}
-    _fails_and_goes_back(world, world.with_model(pod_overrides=silent), reason=rf"{MODEL}-\w+-\w+: \S")
+    fails_and_goes_back(world, world.with_model(pod_overrides=silent), reason=rf"{MODEL}-\w+-\w+: \S")
 
 
 @ROLLOUTS.scenario("registry-down", "the registry is away as an image is to be pulled; `up` says so, and goes on after")
 def _registry_down(context: Context) -> None:
     world: ClusterWorld = context.world
     before = world.raw
-    missing = world.images["first"].partition("@")[0] + "@sha256:" + "0" * 64
+    # No node has it yet, and the registry has.
+    new = changed_image(world.folder, "new", "release.py", f'"""Release {time.time_ns()}."""\n')
+    address = new.partition("/")[0]
+    working = world.begin_up(world.changed(image={"ref": new}), *_PATIENCE)
+    told = said_line(working, "deploying")
     registry.stop_registry()
     try:
-        said = world.up(world.changed(image={"ref": missing}), *_PATIENCE)
+        said = ended(working, before=told)
     finally:
         registry.ensure_registry(install=False)
     assert said.code == 2, f"up ended with {said.code}: {said.text[-2000:]}"
-    assert re.search(r"ErrImagePull|ImagePullBackOff|pull|registry", said.text), said.text[-2000:]
+    assert re.search(r"ErrImagePull|ImagePullBackOff", said.text), said.text[-2000:]
+    assert f"{address}: connect: connection refused" in said.text and "To fix:" in said.text, said.text[-2000:]
+    world.must_up(world.changed(image={"ref": new}))
     world.must_up(before)
 
 
@@ -74,41 +75,6 @@ def _api_server(context: Context) -> None:
     world.must_up(wanted)
 
 
-@ROLLOUTS.scenario("up-killed", f"`up` is killed at {_KILLS} random moments, and the next one always comes to the same")
-def _up_killed(context: Context) -> None:
-    world: ClusterWorld = context.world
-    started = time.monotonic()
-    world.must_up(_other_setting(world, context.random))
-    longest = time.monotonic() - started
-    wanted = _objects(world)
-    variants = [world.raw, _other_setting(world, context.random)]
-    for number in range(_KILLS):
-        working = world.begin_up(variants[(number + 1) % 2])
-        time.sleep(context.random.uniform(0.3, longest))
-        working.kill()
-        working.communicate()
-        if number % 4 == 3:  # and several killed ones in a row
-            world.must_up(variants[0])
-            wait_for(world.whole, "everything is in place", seconds=120)
-            assert _objects(world) == wanted, f"other objects after {number + 1} kills"
-
-
 def _other_setting(world: ClusterWorld, chance: random.Random) -> dict[str, Any]:
     environment = world.raw["applications"][APPLICATION]["env"]
     return world.changed(env={**environment, "MAX_QUEUED": str(chance.randrange(65, 10_000))})
-
-
-_KINDS = (
-    "deployments,services,networkpolicies,secrets,serviceaccounts,poddisruptionbudgets,configmaps,resourcequotas,"
-    "limitranges,leases,horizontalpodautoscalers"
-)
-
-
-def _objects(world: ClusterWorld) -> dict[str, str]:
-    """Everything in the namespace without what the server decides and how often a Deployment was changed."""
-    found = {}
-    for item in world.kube.get(_KINDS, "-n", world.namespace):
-        kept = comparable(item)
-        kept["metadata"].get("annotations", {}).pop("deployment.kubernetes.io/revision", None)
-        found[f"{item['kind']}/{item['metadata']['name']}"] = yaml.safe_dump(kept)
-    return found

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,14 +24,17 @@ from llmos.images.build import build
 from llmos.kube import Kube, KubeObject
 from llmos.paths import PROJECT_ROOT
 
-__all__ = ["APPLICATION", "MODEL", "ClusterWorld", "Said", "cluster_world"]
+__all__ = [
+    "APPLICATION", "MODEL", "ClusterWorld", "Said", "changed_image", "cluster_world", "ended", "said_line",
+    "standin_command",
+]  # fmt: skip
 
 APPLICATION, MODEL = "assistant", "tiny"
 _STACK = "reliability"
 _TOKEN_SECONDS = 0.02
 _UP_SECONDS = 600
-_SERVER = f"""
-web.run_app(application(token_seconds={_TOKEN_SECONDS}, model={MODEL!r}), port=8080, access_log=None, print=None,
+_SERVER = """
+web.run_app(application(token_seconds={token_seconds}, model={model!r}), port={port}, access_log=None, print=None,
             shutdown_timeout=60)
 """
 
@@ -54,6 +57,7 @@ class ClusterWorld:
         images: references with digest by what they are: ``first``, ``second`` (the same program, another digest) and
             ``broken`` (ends as it starts).
         raw: the stack that was last deployed whole.
+        balancer: in front of the Service; None: requests go to the Service itself.
     """
 
     info: ClusterInfo
@@ -61,7 +65,7 @@ class ClusterWorld:
     images: dict[str, str]
     raw: dict[str, Any] = field(default_factory=dict)
     url: str = ""
-    service: tuple[str, int] = ("", 0)
+    balancer: Balancer | None = None
     key: str = field(default="", repr=False)
 
     @property
@@ -109,6 +113,11 @@ class ClusterWorld:
         said = ended(self._command("cluster", "up"))
         assert said.code == 0, f"cluster up ended with {said.code}: {said.text[-2000:]}"
 
+    def destroy(self) -> Said:
+        """Take the stack away."""
+        path = self.folder / f"Pulumi.{_STACK}.yaml"
+        return ended(self._command("destroy", "--yes", "--engine", "kubectl", "--file", str(path)))
+
     def pods(self, name: str = APPLICATION) -> list[KubeObject]:
         """Of an application or a model server, those on their way out included."""
         return self.kube.get("pods", "-n", self.namespace, "-l", f"app.kubernetes.io/name={name}")
@@ -145,21 +154,33 @@ class ClusterWorld:
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8",
         )  # fmt: skip
 
-    def _find_entry(self) -> None:
-        """The address of the Service, and the key of its callers."""
+    def find_entry(self) -> None:
+        """Learn the address of the Service and the key of its callers; both are others after a ``destroy``."""
         (service,) = self.kube.get("service", APPLICATION, "-n", self.namespace)
         given = service["status"].get("loadBalancer", {}).get("ingress") or [{}]
         address = given[0].get("ip") or service["spec"]["clusterIP"]
-        self.service = (address, service["spec"]["ports"][0]["port"])
-        self.url = f"http://{address}:{self.service[1]}"
+        port = service["spec"]["ports"][0]["port"]
+        if self.balancer:
+            self.balancer.endpoints = [(address, port)]
+        self.url = self.balancer.url if self.balancer else f"http://{address}:{port}"
         (secret,) = self.kube.get("secret", f"{APPLICATION}-api-keys", "-n", self.namespace)
         self.key = base64.b64decode(secret["data"]["keys"]).decode().split(",")[0].strip()
 
 
-def ended(process: subprocess.Popen[str]) -> Said:
-    """What a command said in all."""
+def said_line(process: subprocess.Popen[str], part: str) -> str:
+    """Wait until a command says a line with ``part``; what it has said by then, for ``ended``."""
+    text = ""
+    for line in process.stdout or ():
+        text += line
+        if part in line:
+            return text
+    raise AssertionError(f"it never came to {part!r}: {text[-2000:]}")
+
+
+def ended(process: subprocess.Popen[str], *, before: str = "") -> Said:
+    """What a command said in all, ``before`` included."""
     text, _ = process.communicate(timeout=_UP_SECONDS)
-    return Said(code=process.returncode, text=text)
+    return Said(code=process.returncode, text=before + text)
 
 
 def _settled(deployment: KubeObject) -> bool:
@@ -177,39 +198,45 @@ def cluster_world(*, cluster: str, direct: bool = False) -> Iterator[ClusterWorl
     with tempfile.TemporaryDirectory(prefix="llmos-reliability-") as name:
         folder = Path(name)
         try:
-            world = ClusterWorld(info=info, folder=folder, images=_images(folder))
-            world.must_up(_stack(world.images["first"]))
-            world._find_entry()
-            with Balancer(endpoints=[world.service]) as entry:
-                # kube-proxy sends new connections to a killed pod until the news has gone round, and they are refused.
-                world.url = world.url if direct else entry.url
+            # kube-proxy sends new connections to a killed pod until the news has gone round, and they are refused.
+            with nullcontext() if direct else Balancer() as balancer:
+                world = ClusterWorld(info=info, folder=folder, images=_images(folder), balancer=balancer)
+                world.must_up(_stack(world.images["first"]))
+                world.find_entry()
                 yield world
         finally:
             if there:
-                path = folder / f"Pulumi.{_STACK}.yaml"
-                ended(world._command("destroy", "--yes", "--engine", "kubectl", "--file", str(path)))
+                world.destroy()
             else:
                 embedded.down(name=cluster)
 
 
 def _images(folder: Path) -> dict[str, str]:
     """The application's image, and two others made from a changed copy of its folder."""
-    found = {"first": build(context=PROJECT_ROOT / "app", repository=_STACK).ref}
-    for name, file, text in (
-        ("second", "release.py", '"""Another release."""\n'),
-        ("broken", "__main__.py", "raise SystemExit('this release is broken')\n"),
-    ):
-        copy = folder / name
-        shutil.copytree(PROJECT_ROOT / "app", copy, ignore=shutil.ignore_patterns("__pycache__"))
-        (copy / "src" / "assistant" / file).write_text(text, encoding="utf-8")
-        found[name] = build(context=copy, repository=f"{_STACK}-{name}").ref
-    return found
+    return {
+        "first": build(context=PROJECT_ROOT / "app", repository=_STACK).ref,
+        "second": changed_image(folder, "second", "release.py", '"""Another release."""\n'),
+        "broken": changed_image(folder, "broken", "__main__.py", "raise SystemExit('this release is broken')\n"),
+    }
+
+
+def changed_image(folder: Path, name: str, file: str, text: str) -> str:
+    """Build and push the application with another ``file``, from a copy of its sources in ``folder``."""
+    copy = folder / name
+    shutil.copytree(PROJECT_ROOT / "app", copy, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
+    (copy / "src" / "assistant" / file).write_text(text, encoding="utf-8")
+    return build(context=copy, repository=f"{_STACK}-{name}").ref
+
+
+def standin_command(model: str, *, port: int) -> list[str]:
+    """What a container of the application's image runs to be a stand-in of a model server."""
+    program = (PROJECT_ROOT / "benchmarks" / "_standin.py").read_text(encoding="utf-8")
+    return ["python3", "-c", program + _SERVER.format(token_seconds=_TOKEN_SECONDS, model=model, port=port)]
 
 
 def _stack(image: str) -> dict[str, Any]:
     """Small enough for two cores; the model server answers at a pace of its own, so that load does not become heat."""
-    server = (PROJECT_ROOT / "benchmarks" / "_standin.py").read_text(encoding="utf-8") + _SERVER
-    override = {"containers": [{"name": "server", "command": ["python3", "-c", server]}]}
+    override = {"containers": [{"name": "server", "command": standin_command(MODEL, port=8080)}]}
     application = {
         "image": {"ref": image}, "model": MODEL, "replicas": 3, "resources": {"cpu": "200m", "memory": "256Mi"},
         "env": {"MAX_CONCURRENT": "200"},

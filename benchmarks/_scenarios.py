@@ -37,11 +37,13 @@ class Context:
         world: where it takes place; each scenario knows which kind it needs.
         load: what runs meanwhile; ``load.killing()`` goes around a kill.
         random: for every choice, so that a seed repeats it.
+        kills: how often a scenario kills whose moment is left to chance.
     """
 
     world: Any
     load: Load
     random: random.Random
+    kills: int = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +97,8 @@ class Registry(dict[str, Scenario]):
 
 
 def run(
-    scenarios: Iterable[Scenario], world: World, *, seed: int, per_second: float, streams: int, stream_tokens: int = 100
+    scenarios: Iterable[Scenario], world: World, *, seed: int, per_second: float, streams: int,
+    stream_tokens: int = 100, kills: int = Context.kills
 ) -> Iterable[Row]:
     """Each under a load of its own, begun and ended in a whole world. Time to recover is from the beginning of the
     fault or update until everything is as it should be again."""
@@ -108,7 +111,8 @@ def run(
             started, problem = time.monotonic(), ""
             try:
                 # A generator of its own, so that one scenario alone does the same as among all.
-                scenario.act(Context(world=world, load=load, random=random.Random(f"{seed} {scenario.name}")))
+                chance = random.Random(f"{seed} {scenario.name}")
+                scenario.act(Context(world=world, load=load, random=chance, kills=kills))
                 wait_for(world.whole, "everything is in place again", seconds=_RECOVER_SECONDS)
             except (AssertionError, TimeoutError) as error:
                 problem = str(error) or type(error).__name__

@@ -22,8 +22,10 @@ from pathlib import Path
 
 from benchmarks._cluster_elasticity import ELASTICITY
 from benchmarks._cluster_faults import FAULTS
+from benchmarks._cluster_killed import KILLED
 from benchmarks._cluster_rollouts import ROLLOUTS
 from benchmarks._cluster_updates import UPDATES
+from benchmarks._cluster_weights import WEIGHTS
 from benchmarks._cluster_world import cluster_world
 from benchmarks._process_scenarios import PROCESSES
 from benchmarks._replicas import processes
@@ -32,7 +34,7 @@ from benchmarks._standin import standin
 
 __all__ = ["CLUSTER", "main", "process_world"]
 
-CLUSTER = {**UPDATES, **FAULTS, **ROLLOUTS, **ELASTICITY}
+CLUSTER = {**UPDATES, **FAULTS, **ROLLOUTS, **WEIGHTS, **KILLED, **ELASTICITY}
 """Scenarios on a cluster with a real node (Linux, root), in the order in which they run."""
 _TOKEN_SECONDS = 0.02
 
@@ -48,6 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--list", action="store_true", help="name the scenarios and end")
     parser.add_argument("--per-second", type=float, default=50.0, help="short requests per second (default 50)")
     parser.add_argument("--streams", type=int, default=20, help="streams open at any time (default 20)")
+    parser.add_argument("--kills", type=int, default=20, help="of `up` at random moments (default 20)")
     options = parser.parse_args(arguments)
     known = PROCESSES if options.processes else CLUSTER
     if options.list:
@@ -60,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     place = process_world() if options.processes else cluster_world(cluster=options.cluster, direct=options.direct)
     with place as world:
         rows = list(_shown(run(scenarios, world, seed=options.seed, per_second=options.per_second,
-                               streams=options.streams)))  # fmt: skip
+                               streams=options.streams, kills=options.kills)))  # fmt: skip
     print(json.dumps(summary(rows, seed=options.seed)))
     return 0 if all(not row.problem for row in rows) else 1
 

@@ -28,7 +28,21 @@ from pathlib import Path
 from typing import Any
 
 from hub_client import Later, Never, listed, open_file
-from weight_store import CHUNK, Digest, forget, is_complete, is_whole, locked, make_room, mark, present, say, target
+from weight_store import (
+    CHUNK,
+    Digest,
+    Full,
+    failure,
+    forget,
+    is_complete,
+    is_whole,
+    locked,
+    make_room,
+    mark,
+    present,
+    say,
+    target,
+)  # fmt: skip
 
 ATTEMPTS = 8
 PARALLEL = 4
@@ -104,7 +118,7 @@ def _fetch_file(order: dict[str, Any], artifact: dict[str, Any], name: str, file
                 raise Never(f"{name}: its checksum is {digest.found}, expected is {digest.expected}")
             say(f"{name}: its checksum is wrong; once more from the beginning")
         except Later as error:
-            if attempt == ATTEMPTS or _stop.is_set():
+            if attempt == ATTEMPTS or _stop.is_set() or isinstance(error, Full):
                 raise
             say(f"{error}; try {attempt} of {ATTEMPTS}")
             _stop.wait(order["retry_seconds"] * min(2 ** (attempt - 1), 30))
@@ -140,7 +154,7 @@ def _write(answer: Any, out: Any, digest: Digest, name: str) -> None:
         out.flush()
         os.fsync(out.fileno())
     except (OSError, http.client.HTTPException) as error:
-        raise Later(f"{name}: {error}") from error
+        raise failure(name, error) from error
     if left > 0:
         raise Later(f"{name}: the connection ended {left} bytes early")
 
@@ -197,7 +211,8 @@ def main(arguments: list[str]) -> int:
         else:
             raise Never(str(__doc__))
     except (Never, Later, OSError) as error:
-        print(f"failed: {error}", file=sys.stderr, flush=True)
+        said = failure("writing", error) if isinstance(error, OSError) else error
+        print(f"failed: {said}", file=sys.stderr, flush=True)
         return 1 if isinstance(error, Never) else 2
     return 0
 

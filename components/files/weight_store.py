@@ -4,6 +4,7 @@ container, with the standard library of Python 3.9 or newer only."""
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -17,6 +18,21 @@ from hub_client import Later
 
 MARKER = ".complete.json"
 CHUNK = 1 << 20
+
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+class Full(Later):
+    """The volume is full, and is so the next second as well: whoever waits must hear of it now."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"no room on the volume: {why}; state a larger weights.size, or give the claim more room")
+
+
+def failure(name: str, error: Exception) -> Later:
+    """What to raise when a file could not be brought, or not be written."""
+    return Full(f"{name}: {error}") if getattr(error, "errno", None) in _FULL else Later(f"{name}: {error}")
 
 
 def say(text: str) -> None:
@@ -99,8 +115,7 @@ def make_room(place: Path, missing: dict[str, dict[str, Any]], parts: dict[str, 
     have = sum(part.stat().st_size for part in parts.values() if part.exists())
     need, free = sum(file.get("size", 0) for file in missing.values()) - have, shutil.disk_usage(place).free
     if need > free:
-        gib = f"{need / 2**30:.2f} GiB are still to come and {free / 2**30:.2f} GiB are free"
-        raise Later(f"no room on the volume: {gib}; state a larger weights.size")
+        raise Full(f"{need / 2**30:.2f} GiB are still to come and {free / 2**30:.2f} GiB are free")
 
 
 def mark(place: Path, content: dict[str, Any]) -> None:

@@ -119,9 +119,14 @@ def _pod_reasons(pod: KubeObject) -> list[Stuck]:
     for container in statuses:
         waiting = container.get("state", {}).get("waiting", {})
         ended = container.get("lastState", {}).get("terminated", {})
+        ended = container.get("state", {}).get("terminated") or ended
         if waiting and waiting.get("reason") not in _QUIET:
             message = ended.get("message") or waiting.get("message", "")
             found.append(Stuck(subject=name, reason=waiting.get("reason", "Waiting"), message=_short(message)))
+        elif not container.get("ready") and ended.get("exitCode"):
+            # Between two tries it runs, or has just ended: what the last one said is still why.
+            message = _short(ended.get("message", ""))
+            found.append(Stuck(subject=name, reason=ended.get("reason", "Error"), message=message))
     for condition in status.get("conditions", []):
         if condition["type"] == "PodScheduled" and condition["status"] == "False":
             reason = condition.get("reason", "Unscheduled")

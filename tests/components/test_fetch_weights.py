@@ -71,7 +71,8 @@ def test_a_volume_that_fills_up_leaves_nothing_that_looks_whole(fetcher: Fetcher
         "fetch", str(fetcher.order()), preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     )
     code, said = ended(process)
-    assert code == 2 and "File too large" in said
+    assert code == 2 and "no room on the volume: " in said and "File too large; state a larger weights.size" in said
+    assert "; try " not in said, "trying again would keep the reason from whoever waits"
     assert FIRST not in fetcher.files and not fetcher.complete
 
 

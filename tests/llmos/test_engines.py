@@ -95,6 +95,13 @@ def pod(**status: Any) -> dict[str, Any]:
                           "message": "0/3 nodes"}]},
          "Unschedulable: 0/3 nodes"),
         ({"phase": "Running", "containerStatuses": [{"ready": False, "state": {"running": {}}}]}, "NotReady"),
+        ({"initContainerStatuses": [{"ready": False, "state": {"terminated": {
+            "exitCode": 2, "reason": "Error", "message": "failed: no room on the volume"}}}],
+          "containerStatuses": [{"ready": False, "state": {"waiting": {"reason": "PodInitializing"}}}]},
+         "Error: failed: no room on the volume"),
+        ({"initContainerStatuses": [{"ready": False, "state": {"running": {}}, "lastState": {"terminated": {
+            "exitCode": 2, "reason": "Error", "message": "failed: no room on the volume"}}}]},
+         "Error: failed: no room on the volume"),
     ],
 )  # fmt: skip
 def test_a_stuck_pod_is_asked_for_its_reason(status: dict[str, Any], reason: str) -> None:
