@@ -7,7 +7,8 @@ import re
 import time
 from typing import Any
 
-from benchmarks._cluster_world import APPLICATION, MODEL, ClusterWorld, changed_image, ended, said_line
+from benchmarks._cluster_stack import changed_image
+from benchmarks._cluster_world import APPLICATION, MODEL, ClusterWorld, ended, said_line
 from benchmarks._scenarios import Context, Registry
 from llmos.images import registry
 

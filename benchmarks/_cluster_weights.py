@@ -12,7 +12,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from benchmarks._cluster_rollouts import fails_and_goes_back
-from benchmarks._cluster_world import ClusterWorld, standin_command
+from benchmarks._cluster_stack import standin_command
+from benchmarks._cluster_world import ClusterWorld
 from benchmarks._scenarios import Context, Registry
 from llmos.cluster.record import Record
 
@@ -39,7 +40,10 @@ def _weight_cache_full(context: Context) -> None:
         fails_and_goes_back(world, _stack(world, endpoint, revision=_LARGE, room=_TIGHT), reason=_FULL)
         pins = {"model.safetensors": hashlib.sha256(_weights(_LARGE)).hexdigest()}
         fails_and_goes_back(world, _stack(world, endpoint, revision=_LARGE, room=_TIGHT, sha256=pins), reason=_FULL)
-        world.must_up(_stack(world, endpoint, revision=_LARGE, room=_ROOMY))
+        corrected = _stack(world, endpoint, revision=_LARGE, room=_ROOMY)
+        world.must_up(corrected)
+        # First the application leaves the model, and then the model goes: replicas that use it are served until then.
+        world.must_up({**corrected, "applications": before["applications"]})
         world.must_up(before)
 
 
@@ -72,14 +76,20 @@ def _weights(revision: str) -> bytes:
 @contextmanager
 def _hub(address: str) -> Iterator[str]:
     """A model hub with two revisions of one repository, where the pods of a cluster reach it."""
-    server = ThreadingHTTPServer((address, 0), _Hub)
-    server.daemon_threads = True
+    server = _Server((address, 0), _Hub)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield f"http://{address}:{server.server_address[1]}"
     finally:
         server.shutdown()
         server.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: Any) -> None:
+        """Who finds no room for more of a file hangs up."""
 
 
 class _Hub(BaseHTTPRequestHandler):

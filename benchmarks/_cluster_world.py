@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -18,25 +17,15 @@ import psutil
 import yaml
 
 from benchmarks._balancer import Balancer
+from benchmarks._cluster_stack import APPLICATION, MODEL, STACK, first_stack, images
 from llmos.cluster import embedded
 from llmos.cluster.info import ClusterInfo
-from llmos.images.build import build
 from llmos.kube import Kube, KubeObject
 from llmos.paths import PROJECT_ROOT
 
-__all__ = [
-    "APPLICATION", "MODEL", "ClusterWorld", "Said", "changed_image", "cluster_world", "ended", "said_line",
-    "standin_command",
-]  # fmt: skip
+__all__ = ["APPLICATION", "MODEL", "ClusterWorld", "Said", "cluster_world", "ended", "said_line"]
 
-APPLICATION, MODEL = "assistant", "tiny"
-_STACK = "reliability"
-_TOKEN_SECONDS = 0.02
 _UP_SECONDS = 600
-_SERVER = """
-web.run_app(application(token_seconds={token_seconds}, model={model!r}), port={port}, access_log=None, print=None,
-            shutdown_timeout=60)
-"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +59,7 @@ class ClusterWorld:
 
     @property
     def namespace(self) -> str:
-        return f"llmagentos-{_STACK}"
+        return f"llmagentos-{STACK}"
 
     @property
     def kube(self) -> Kube:
@@ -87,7 +76,7 @@ class ClusterWorld:
 
     def begin_up(self, raw: Mapping[str, Any], *words: str) -> subprocess.Popen[str]:
         """Start to deploy ``raw``, as a process of its own."""
-        path = self.folder / f"Pulumi.{_STACK}.yaml"
+        path = self.folder / f"Pulumi.{STACK}.yaml"
         path.write_text(yaml.safe_dump({"config": {"llmagentos:stack": dict(raw)}}), encoding="utf-8")
         return self._command("up", "--yes", "--engine", "kubectl", "--file", str(path), *words)
 
@@ -115,7 +104,7 @@ class ClusterWorld:
 
     def destroy(self) -> Said:
         """Take the stack away."""
-        path = self.folder / f"Pulumi.{_STACK}.yaml"
+        path = self.folder / f"Pulumi.{STACK}.yaml"
         return ended(self._command("destroy", "--yes", "--engine", "kubectl", "--file", str(path)))
 
     def pods(self, name: str = APPLICATION) -> list[KubeObject]:
@@ -200,8 +189,8 @@ def cluster_world(*, cluster: str, direct: bool = False) -> Iterator[ClusterWorl
         try:
             # kube-proxy sends new connections to a killed pod until the news has gone round, and they are refused.
             with nullcontext() if direct else Balancer() as balancer:
-                world = ClusterWorld(info=info, folder=folder, images=_images(folder), balancer=balancer)
-                world.must_up(_stack(world.images["first"]))
+                world = ClusterWorld(info=info, folder=folder, images=images(folder), balancer=balancer)
+                world.must_up(first_stack(world.images["first"]))
                 world.find_entry()
                 yield world
         finally:
@@ -209,38 +198,3 @@ def cluster_world(*, cluster: str, direct: bool = False) -> Iterator[ClusterWorl
                 world.destroy()
             else:
                 embedded.down(name=cluster)
-
-
-def _images(folder: Path) -> dict[str, str]:
-    """The application's image, and two others made from a changed copy of its folder."""
-    return {
-        "first": build(context=PROJECT_ROOT / "app", repository=_STACK).ref,
-        "second": changed_image(folder, "second", "release.py", '"""Another release."""\n'),
-        "broken": changed_image(folder, "broken", "__main__.py", "raise SystemExit('this release is broken')\n"),
-    }
-
-
-def changed_image(folder: Path, name: str, file: str, text: str) -> str:
-    """Build and push the application with another ``file``, from a copy of its sources in ``folder``."""
-    copy = folder / name
-    shutil.copytree(PROJECT_ROOT / "app", copy, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
-    (copy / "src" / "assistant" / file).write_text(text, encoding="utf-8")
-    return build(context=copy, repository=f"{_STACK}-{name}").ref
-
-
-def standin_command(model: str, *, port: int) -> list[str]:
-    """What a container of the application's image runs to be a stand-in of a model server."""
-    program = (PROJECT_ROOT / "benchmarks" / "_standin.py").read_text(encoding="utf-8")
-    return ["python3", "-c", program + _SERVER.format(token_seconds=_TOKEN_SECONDS, model=model, port=port)]
-
-
-def _stack(image: str) -> dict[str, Any]:
-    """Small enough for two cores; the model server answers at a pace of its own, so that load does not become heat."""
-    override = {"containers": [{"name": "server", "command": standin_command(MODEL, port=8080)}]}
-    application = {
-        "image": {"ref": image}, "model": MODEL, "replicas": 3, "resources": {"cpu": "200m", "memory": "256Mi"},
-        "env": {"MAX_CONCURRENT": "200"},
-    }  # fmt: skip
-    model = {"source": "builtin:tiny", "engine": "llama.cpp", "context_tokens": 2048, "replicas": 2,
-             "pod_overrides": override}  # fmt: skip
-    return {"target": "local", "applications": {APPLICATION: application}, "models": {MODEL: model}}

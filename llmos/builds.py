@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from llmos.console import note, step
 from llmos.images.build import BuiltImage, build, check, unchanged
 from llmos.images.options import options_of
-from llmos.images.registry import ensure_registry, find_registry
+from llmos.images.registry import ensure_registry, find_registry, known_address
 from llmos.images.tags import digest_of
 from llmos.paths import PROJECT_ROOT
 from llmos.stacks import Stack
@@ -17,7 +17,19 @@ from planner.faults import UserFault
 from planner.plan import awaited
 from planner.plan.make import LOCAL_REGISTRY
 
-__all__ = ["build_images", "check_images", "name_registry", "require_release", "synth_built", "synth_preview"]
+__all__ = [
+    "build_images", "check_images", "name_registry", "needs_registry", "require_release", "synth_built",
+    "synth_preview",
+]  # fmt: skip
+
+
+def needs_registry(stack: Stack) -> bool:
+    """Whether images are built into the local registry, or nodes pull them from it: it ends with its machine, and the
+    stack file names only what was built before."""
+    plan, address = stack.plan, known_address()
+    images = [*(image.ref for image in plan.images), *(model.image for model in plan.models)]
+    pulled = address != "" and any(image.startswith(f"{address}/") for image in images)
+    return plan.target == "local" and (pulled or any(image.build for image in plan.images))
 
 
 def name_registry(*, install: bool) -> None:

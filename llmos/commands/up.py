@@ -88,7 +88,7 @@ def _kubectl(session: Session, *, timeout_seconds: float) -> EngineResult:
     if session.kube:
         # Refused here, before minutes of building; the lock itself is taken where the cluster is first written to.
         lock.refuse_if_held(session.kube, stack=stack.name, namespace=session.run.namespace)
-    if any(image.build for image in stack.plan.images) and stack.plan.target == "local":
+    if builds.needs_registry(stack):
         builds.name_registry(install=session.install)
     preview, _ = builds.synth_preview(stack)
     images = builds.build_images(stack, preview, install=session.install)
@@ -101,7 +101,7 @@ def _kubectl(session: Session, *, timeout_seconds: float) -> EngineResult:
 def _pulumi(session: Session, program: Program, *, commit: str) -> EngineResult:
     from llmos.engines import pulumi
 
-    if any(image.build for image in session.stack.plan.images) and session.stack.plan.target == "local":
+    if builds.needs_registry(session.stack):
         builds.name_registry(install=session.install)
     run = with_image_env(session, make=True)
     with step("deploying"):

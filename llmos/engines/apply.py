@@ -18,7 +18,7 @@ from llmos.engines.gates import refuse
 from llmos.engines.kubectl import NAME, kube_of, namespace_of, preview, wanted_objects
 from llmos.engines.lock import hold
 from llmos.engines.planned import claims_of, delete_replaced
-from llmos.engines.rollout import wait_available
+from llmos.engines.rollout import has_failed, wait_available
 from llmos.engines.shapes import going
 from llmos.engines.teardown import await_deleted, settled_namespace
 from llmos.kube import Kube, KubeObject, as_list
@@ -55,9 +55,12 @@ def up(run: EngineRun, program: Program, *, timeout_seconds: float) -> EngineRes
         state = applyset.state()
         actions = actions or preview(run, program, state=state)
         refuse(actions, run)
-        if any(action.action != "same" for action in actions) or not state.is_settled(objects):
+        failed = [item for item in state.members if item["kind"] == "Job" and has_failed(item)]
+        for job in failed:
+            run.progress(f"  Job {job['metadata']['name']} has given up; it is made again")
+        if failed or any(action.action != "same" for action in actions) or not state.is_settled(objects):
             # First, because afterwards the parent exists and nothing would look for them any more.
-            delete_objects(held.kube, state.strays(objects))
+            delete_objects(held.kube, [*state.strays(objects), *failed])
             for action in actions:
                 if action.action == "delete" and action.replaces:
                     delete_replaced(held.kube, action)

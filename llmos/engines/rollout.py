@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,14 +12,18 @@ from llmos.events import plain_reason
 from llmos.kube import Kube, KubeObject
 from planner.faults import EnvironmentFault, Fault
 
-__all__ = ["Stuck", "is_available", "stuck_reasons", "wait_available"]
+__all__ = ["Stuck", "has_failed", "is_available", "stuck_reasons", "wait_available"]
 
 _POLL_SECONDS = 0.5
 # Reasons that do not go away by themselves are given this long, since the first pod may only have met a race.
 _HOPELESS_SECONDS = 20
 _HOPELESS = (
     "CreateContainerConfigError", "InvalidImageName", "FailedCreate", "ErrImageNeverPull", "CreateContainerError",
+    "BackoffLimitExceeded", "DeadlineExceeded",
 )
+_AWAY = re.compile(r"Pull(BackOff)?: .*dial tcp (?P<registry>\S+): ")
+# The container that waits for the Job that fetches weights, and the Job and its pods.
+_WAITS_FOR_JOB, _OF_JOB = "weights-wait", "app.kubernetes.io/component=weights"
 # These heal when a registry or a back end comes back; the Deployment's own progress deadline decides.
 _QUIET = ("ContainerCreating", "PodInitializing")
 
@@ -43,6 +48,14 @@ def is_available(deployment: KubeObject) -> bool:
         and status.get("updatedReplicas", 0) == wanted
         and status.get("replicas", 0) == wanted
         and status.get("availableReplicas", 0) == wanted
+    )
+
+
+def has_failed(job: KubeObject) -> bool:
+    """Whether a Job has given up; it stays so until it is deleted."""
+    return any(
+        condition["type"] == "Failed" and condition["status"] == "True"
+        for condition in job.get("status", {}).get("conditions", [])
     )
 
 
@@ -87,10 +100,12 @@ def _fault(deployment: KubeObject, reasons: Sequence[Stuck], namespace: str) -> 
     own = [str(reason) for reason in reasons if reason.subject.startswith(name)]
     ready, wanted = status.get("availableReplicas", 0), deployment["spec"].get("replicas", 1)
     why = "\n    ".join(own[:5]) or "its pods give no reason yet"
+    away = _AWAY.search(why)
+    mend = f"make the registry {away['registry']} answer" if away else "mend the reason"
     return Fault(
         what=f"{ready} of {wanted} replicas are available; what ran before goes on serving:\n    {why}",
         where=f"deployment {namespace}/{name}",
-        fix="mend the reason and repeat `up`, or go back with `up` of the previous stack file",
+        fix=f"{mend} and repeat `up`, or go back with `up` of the previous stack file",
     )
 
 
@@ -100,9 +115,12 @@ def stuck_reasons(kube: Kube, *, namespace: str, deployments: Sequence[KubeObjec
     for deployment in deployments:
         labels = deployment["spec"]["selector"]["matchLabels"]
         selector = ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
-        for pod in kube.get("pods", "-n", namespace, "-l", selector):
-            for stuck in _pod_reasons(pod):
-                reasons.setdefault(stuck.subject, stuck)
+        pods = kube.get("pods", "-n", namespace, "-l", selector)
+        found = [stuck for pod in pods for stuck in _pod_reasons(pod)]
+        if any(_waits_for_job(pod) for pod in pods):
+            found += _job_reasons(kube, namespace=namespace, instance=labels["app.kubernetes.io/instance"])
+        for stuck in found:
+            reasons.setdefault(stuck.subject, stuck)
         for condition in deployment.get("status", {}).get("conditions", []):
             if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
                 name = deployment["metadata"]["name"]
@@ -136,6 +154,25 @@ def _pod_reasons(pod: KubeObject) -> list[Stuck]:
     return found
 
 
+def _waits_for_job(pod: KubeObject) -> bool:
+    waiting = pod.get("status", {}).get("initContainerStatuses", [])
+    return any(container["name"] == _WAITS_FOR_JOB and not container.get("ready") for container in waiting)
+
+
+def _job_reasons(kube: Kube, *, namespace: str, instance: str) -> list[Stuck]:
+    """Why the weights that a server waits for do not come: what the Job's pods say, else that it has given up."""
+    where = ("-n", namespace, "-l", f"app.kubernetes.io/instance={instance},{_OF_JOB}")
+    running = [pod for pod in kube.get("pods", *where) if pod.get("status", {}).get("phase") != "Succeeded"]
+    found = [stuck for pod in running for stuck in _pod_reasons(pod)]
+    for job in kube.get("jobs", *where):
+        if has_failed(job):
+            (why, *_) = [one for one in job["status"]["conditions"] if one["type"] == "Failed"]
+            reason, message = why.get("reason", "Failed"), why.get("message", "")
+            found.append(Stuck(subject=job["metadata"]["name"], reason=reason, message=message))
+    return found
+
+
 def _short(text: str) -> str:
-    flat = " ".join(text.split())
-    return flat if len(flat) <= 300 else flat[:299] + "…"
+    """On one line, with beginning and end: a runtime says last what stopped it, after every step that led there."""
+    flat = re.sub(r"(@sha256:[0-9a-f]{12})[0-9a-f]{52}", r"\1", " ".join(text.split()))
+    return flat if len(flat) <= 300 else f"{flat[:119]} … {flat[-178:]}"

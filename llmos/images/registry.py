@@ -19,7 +19,7 @@ from llmos.images.registry_client import Registry
 from llmos.paths import cache_dir
 from planner.faults import EnvironmentFault, Fault
 
-__all__ = ["DEFAULT_PORT", "ensure_registry", "find_registry", "stop_registry"]
+__all__ = ["DEFAULT_PORT", "ensure_registry", "find_registry", "known_address", "stop_registry"]
 
 _CLOSING_SECONDS = 3
 DEFAULT_PORT = 5000
@@ -30,6 +30,11 @@ _READY_SECONDS = 30
 # For machines without Debian's packages: container, volume and image of the registry.
 _CONTAINER = "llmos-registry"
 _IMAGE = "registry:2"
+
+
+def known_address() -> str:
+    """Where the local registry runs, or ran before it was stopped; empty where there has never been one."""
+    return _address_file().read_text(encoding="utf-8") if _address_file().is_file() else ""
 
 
 def find_registry() -> Registry | None:
@@ -101,8 +106,7 @@ def _start_container(engine: Engine) -> Registry:
 
 def _choose_address() -> str:
     """The address it had before while nobody else took it, else one with the next free port; recorded."""
-    path = _address_file()
-    address = path.read_text(encoding="utf-8") if path.is_file() else ""
+    path, address = _address_file(), known_address()
     if not address or not _comes_free(int(address.rpartition(":")[2])):
         address = f"127.0.0.1:{next(port for port in range(DEFAULT_PORT, 65536) if is_free(port))}"
         write_whole(path, address)

@@ -48,8 +48,8 @@ def test_nothing_is_lost_but_what_a_kill_has_in_flight(name: str, request: pytes
     if not _ASKED & {name, "all"}:
         pytest.skip(f"runs alone, when it is asked for: LLMOS_TEST_RELIABILITY={name}")
     world = request.getfixturevalue("world")
-    # Below the benchmark's load: what is lost is the question here, not how much the machine can take.
-    [row] = run([CLUSTER[name]], world, seed=1, per_second=20, streams=8)
+    # Below the benchmark's load, and fewer kills: what is lost is the question, not how much the machine can take.
+    [row] = run([CLUSTER[name]], world, seed=1, per_second=20, streams=8, kills=4)
     assert row.problem == "" and row.lost == 0, row
     assert row.requests > 100 and row.streams >= 8
     assert row.lost_in_flight == 0 or name in ("pod-killed", "pod-deleted-at-once", "container-out-of-memory")

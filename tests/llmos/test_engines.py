@@ -9,11 +9,12 @@ import pytest
 
 from llmos.engines import choose, pulumi_cli
 from llmos.engines.applyset import raise_refusal
-from llmos.engines.rollout import _pod_reasons, is_available
+from llmos.engines.rollout import Stuck, _fault, _pod_reasons, is_available, stuck_reasons
 from llmos.engines.shapes import comparable, has_unknown, keep_ignored, masked, stand_in
 from llmos.objects import kubernetes_objects
 from llmos.synth import UNKNOWN
 from planner.faults import EnvironmentFault, UserFault
+from tests.llmos.fake_kubectl import FakeKubectl
 from tests.support import stack_file, synthesised
 
 
@@ -107,6 +108,43 @@ def pod(**status: Any) -> dict[str, Any]:
 def test_a_stuck_pod_is_asked_for_its_reason(status: dict[str, Any], reason: str) -> None:
     (found,) = _pod_reasons(pod(**status))
     assert reason in str(found)
+
+
+def test_a_registry_that_is_away_is_named_although_the_runtime_says_it_last() -> None:
+    image = f"127.0.0.1:5000/app@sha256:{'1' * 64}"
+    said = (
+        f'Back-off pulling image "{image}": ErrImagePull: failed to pull and unpack image "{image}": failed to resolve '
+        f'reference "{image}": failed to do request: Head "https://127.0.0.1:5000/v2/app/manifests/sha256:{"1" * 64}": '
+        "dial tcp 127.0.0.1:5000: connect: connection refused"
+    )
+    waiting = {"waiting": {"reason": "ImagePullBackOff", "message": said}}
+    (found,) = _pod_reasons(pod(containerStatuses=[{"ready": False, "state": waiting}]))
+    assert str(found).endswith("dial tcp 127.0.0.1:5000: connect: connection refused") and len(str(found)) < 340
+    deployment = {"metadata": {"name": found.subject}, "spec": {"replicas": 3}, "status": {"availableReplicas": 3}}
+    fault = _fault(deployment, [found], "here")
+    assert "make the registry 127.0.0.1:5000 answer and repeat `up`" in fault.fix
+    other = _fault(deployment, [Stuck(subject=found.subject, reason="OOMKilled", message="")], "here")
+    assert other.fix.startswith("mend the reason and repeat `up`")
+
+
+def test_a_server_that_waits_for_a_job_gives_the_reason_of_the_job(tmp_path: Path) -> None:
+    kubectl = FakeKubectl(tmp_path / "bin")
+    labels = {"app.kubernetes.io/name": "chat", "app.kubernetes.io/instance": "dev"}
+    deployment = {"metadata": {"name": "chat"}, "spec": {"selector": {"matchLabels": labels}}}
+    server = pod(initContainerStatuses=[{"name": "weights-wait", "ready": False, "state": {"running": {}}}])
+    full = {"exitCode": 2, "reason": "Error", "message": "failed: no room on the volume"}
+    fetcher = pod(phase="Running", containerStatuses=[{"ready": False, "state": {"terminated": full}}])
+    done = pod(phase="Succeeded", containerStatuses=[{"ready": False, "state": {"terminated": {"exitCode": 0}}}])
+    why = {"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded", "message": "too often"}
+    job = {"metadata": {"name": "chat-fetch-1"}, "status": {"conditions": [why]}}
+    for item, name in ((server, "chat-a"), (fetcher, "chat-fetch-1-b"), (done, "chat-fetch-0-c")):
+        item["metadata"]["name"] = name
+    kubectl.answer("pods", [server], [fetcher, done])
+    kubectl.answer("jobs", [job])
+    said = {str(one) for one in stuck_reasons(kubectl.kube, namespace="here", deployments=[deployment])}
+    assert said == {
+        "chat-fetch-1-b: Error: failed: no room on the volume", "chat-fetch-1: BackoffLimitExceeded: too often"
+    }
 
 
 def test_a_pod_that_is_going_gives_no_reason() -> None:

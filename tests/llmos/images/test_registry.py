@@ -8,13 +8,16 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
+from llmos.builds import needs_registry
 from llmos.cluster.ports import choose, is_free
 from llmos.daemons import wait_until
 from llmos.images import registry as local
 from llmos.images.engine import Engine
 from llmos.images.registry import ensure_registry, find_registry, stop_registry
 from llmos.images.registry_client import Registry, is_digest
+from llmos.stacks import load_stack
 from planner.faults import EnvironmentFault
 
 DIGEST = f"sha256:{'a' * 64}"
@@ -143,3 +146,26 @@ def test_a_container_that_does_not_answer_is_a_fault(container, monkeypatch) -> 
     monkeypatch.setattr(local, "_READY_SECONDS", 0.2)
     with pytest.raises(EnvironmentFault, match="docker logs llmos-registry"):
         ensure_registry(install=False)
+
+
+@pytest.mark.parametrize(
+    ("image", "target", "needed"),
+    [
+        ({"ref": f"127.0.0.1:5005/app@{DIGEST}"}, "local", True),
+        ({"ref": f"127.0.0.1:5006/app@{DIGEST}"}, "local", False),
+        ({"ref": f"127.0.0.1:5005/app@{DIGEST}"}, "kubernetes", False),
+        ({"build": "./app"}, "local", True),
+    ],
+)  # fmt: skip
+def test_a_stack_needs_the_local_registry_to_build_into_it_or_to_pull_from_it(
+    image: dict[str, str], target: str, needed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LLMOS_CACHE_DIR", str(tmp_path / "cache"))
+    address = local._address_file()
+    address.parent.mkdir(parents=True)
+    address.write_text("127.0.0.1:5005", encoding="utf-8")
+    raw = {"target": target, "applications": {"web": {"image": image}}}
+    raw |= {"environment": "dev", "context": "company"} if target == "kubernetes" else {}
+    file = tmp_path / "Pulumi.some.yaml"
+    file.write_text(yaml.safe_dump({"config": {"llmagentos:stack": raw}}), encoding="utf-8")
+    assert needs_registry(load_stack(None, file=file)) == needed
