@@ -9,6 +9,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from llmos.cluster.info import NOT_ENFORCED
+from llmos.cluster.reach import reach
 from llmos.console import note
 from llmos.engines import Choice, choose
 from llmos.engines.base import ENGINE_LABEL, EngineRun
@@ -42,6 +44,7 @@ class Session:
         cluster: what to call the cluster.
         simulated: whether pods only pretend to run.
         install: whether missing programs may be installed.
+        policies: whether network policies are enforced, in words; of the embedded cluster.
     """
 
     stack: Stack
@@ -51,13 +54,14 @@ class Session:
     cluster: str
     simulated: bool
     install: bool
+    policies: str = NOT_ENFORCED
 
     @property
     def network_policies(self) -> str:
         """Whether anything enforces network policies there, in words."""
         if self.stack.plan.target != "local":
             return "as the cluster's network plugin enforces them"
-        return "not enforced on simulated nodes" if self.simulated else "enforced on the real node"
+        return self.policies
 
 
 def add_stack_arguments(parser: argparse.ArgumentParser, *, engine: bool = True) -> None:
@@ -115,8 +119,11 @@ def open_session(
     stack = stack or load_stack(args.stack, file=args.file)
     install = not args.no_install
     kube, cluster, simulated = None, cluster_name(stack), stack.plan.target == "local"
+    policies = NOT_ENFORCED
     if simulated and not offline:
-        kube, simulated = _local(start=start, install=install)
+        if info := reach(start=start, install=install):
+            kube = Kube(kubectl=info.kubectl, kubeconfig=info.kubeconfig, context=info.context)
+            simulated, policies = info.simulated, info.network_policies
     elif not offline and stack.plan.aws is None:
         kube = _context(stack)
     owner = _owner(kube, stack)
@@ -139,8 +146,9 @@ def open_session(
         command=f"{args.command} --stack {stack.name}",
     )
     return Session(
-        stack=stack, engine=engine, run=run, kube=kube, cluster=cluster, simulated=simulated, install=install
-    )
+        stack=stack, engine=engine, run=run, kube=kube, cluster=cluster, simulated=simulated, install=install,
+        policies=policies,
+    )  # fmt: skip
 
 
 def _build_obstacle(stack: Stack) -> str:
@@ -207,20 +215,6 @@ def require_pulumi(session: Session, command: str) -> None:
                 fix="install the Pulumi CLI (https://www.pulumi.com/docs/install/) and leave --engine out",
             )
         )
-
-
-def _local(*, start: bool, install: bool) -> tuple[Kube | None, bool]:
-    """The embedded cluster, None when it does not run, and whether all its nodes are simulated."""
-    from llmos.cluster import embedded
-
-    if start:
-        info = embedded.up(name=local_cluster(), install=install, progress=note)
-    else:
-        status = embedded.status(name=local_cluster())
-        if not status.running or status.info is None:
-            return None, True
-        info = status.info
-    return Kube(kubectl=info.kubectl, kubeconfig=info.kubeconfig, context=info.context), info.simulated
 
 
 def _one_kubeconfig(variable: str) -> Path | None:

@@ -17,8 +17,10 @@ import yaml
 
 from llmos.cluster import contents, control_plane, karpenter, real_node
 from llmos.cluster.binaries import provide
-from llmos.cluster.info import ClusterInfo, ClusterStatus
+from llmos.cluster.claims import release
+from llmos.cluster.info import NOT_ENFORCED, ClusterInfo, ClusterStatus
 from llmos.cluster.locks import exclusive
+from llmos.cluster.node.layout import NODE_NAMES
 from llmos.cluster.nodes import readiness
 from llmos.cluster.ports import is_free
 from llmos.cluster.processes import drop_stale_pid_files, states, stop_all
@@ -41,22 +43,26 @@ _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
 
 
 def up(
-    *, name: str = "llmos", real: bool | None = None, install: bool = True, progress: Progress = note
-) -> ClusterInfo:
+    *, name: str = "llmos", real: bool | None = None, nodes: int | None = None, install: bool = True,
+    progress: Progress = note,
+) -> ClusterInfo:  # fmt: skip
     """Create the cluster, or start whatever of it does not run; what it holds stays.
 
     Args:
         name: cluster name, a DNS label of at most 40 characters.
         real: whether a real node belongs to it; None keeps what the cluster has, and takes one for a new cluster where
             this machine can (Linux, root).
+        nodes: how many real nodes belong to it, from 0 to 4; None keeps what the cluster has, and is 1 where it had
+            none. More than one is for trying what happens when a node fails or is drained.
         install: whether missing programs may be downloaded or built.
         progress: receives what is being done; nothing when the cluster is up already.
 
     Raises:
-        UserFault: the name is not allowed.
+        UserFault: the name or the number of nodes is not allowed.
         EnvironmentFault: a program is missing, or something did not start; says what and where its log is.
     """
     _require_supported(name)
+    real_node.require_sense(real, nodes)
     with _locked(name, progress):
         record = Record.read(name)
         if record is None or not record.complete:
@@ -65,7 +71,7 @@ def up(
             record = _restart(name, record, install=install, progress=progress)
         # A changed catalogue restarts it even where everything runs.
         karpenter.ensure_running(cluster_folder(name), binaries=record.binaries, ports=record.ports)
-        record = real_node.settle(name, record, real=real, install=install, progress=progress)
+        record = real_node.settle(name, record, real=real, count=nodes, install=install, progress=progress)
         return _info(name, record)
 
 
@@ -91,6 +97,7 @@ def down(*, name: str = "llmos", progress: Progress = note) -> bool:
             raise EnvironmentFault(Fault(what=what, where=_where(name), fix="end them as the user who started them"))
         if folder.exists():
             shutil.rmtree(folder)
+        release(folder)
         progress(f"cluster `{name}` is down")
         return True
 
@@ -102,7 +109,7 @@ def status(*, name: str = "llmos") -> ClusterStatus:
     if record is None:
         return ClusterStatus(name=name, exists=False)
     folder = cluster_folder(name)
-    processes = states(folder) + real_node.processes(folder)
+    processes = states(folder) + real_node.processes(name)
     if not record.complete:
         return ClusterStatus(name=name, exists=True, processes=processes)
     return ClusterStatus.of(_nodes(name, record), info=_info(name, record), processes=processes)
@@ -214,8 +221,9 @@ def _info(name: str, record: Record) -> ClusterInfo:
         kubeconfig=kubeconfig,
         kubectl=record.binaries.kubectl,
         api_url=f"https://127.0.0.1:{record.ports.kube_apiserver}",
-        simulated=not record.real_node,
-        real_node=bool(record.real_node),
+        simulated=not record.real_nodes,
+        real_nodes=NODE_NAMES[: record.real_nodes or 0],
+        network_policies=real_node.enforcement(name) if record.real_nodes else NOT_ENFORCED,
     )
 
 

@@ -13,7 +13,10 @@ from pathlib import Path
 from llmos.process import run
 from planner.faults import EnvironmentFault, Fault
 
-__all__ = ["Network", "choose_network"]
+__all__ = ["NODES_MAX", "Network", "NodeNetwork", "choose_network", "routes"]
+
+NODES_MAX = 4
+"""Real nodes that a cluster's range has room for."""
 
 # Private addresses (RFC 1918) that neither Docker (172.17 and up), nor common clusters (10.0, 10.42 to 10.43, 10.96,
 # 10.244), nor the bridge of our own Docker engine (10.213) take: room for 512 clusters.
@@ -22,8 +25,31 @@ _PREFIX = 22
 
 
 @dataclass(frozen=True, kw_only=True)
+class NodeNetwork:
+    """The addresses of one real node.
+
+    Attributes:
+        pods: of its pods; room for at least the 110 of a kubelet.
+        link: between node and machine.
+    """
+
+    pods: ipaddress.IPv4Network
+    link: ipaddress.IPv4Network
+
+    @property
+    def host_address(self) -> str:
+        """The machine's end of the link."""
+        return str(self.link[1])
+
+    @property
+    def node_address(self) -> str:
+        """The node's end of the link, and so the node's address in the cluster."""
+        return str(self.link[2])
+
+
+@dataclass(frozen=True, kw_only=True)
 class Network:
-    """The addresses of one cluster: 254 Services, 253 pods on its real node, and the link between node and machine.
+    """The addresses of one cluster: 254 Services, and the pods and links of its real nodes.
 
     Attributes:
         cidr: the whole range.
@@ -32,26 +58,23 @@ class Network:
     cidr: str
 
     @property
+    def whole(self) -> ipaddress.IPv4Network:
+        return ipaddress.IPv4Network(self.cidr)
+
+    @property
     def services(self) -> ipaddress.IPv4Network:
         return self._part(0)
 
-    @property
-    def pods(self) -> ipaddress.IPv4Network:
-        return self._part(1)
-
-    @property
-    def link(self) -> ipaddress.IPv4Network:
-        return next(self._part(2).subnets(new_prefix=30))
+    def node(self, number: int) -> NodeNetwork:
+        """The addresses of a real node, of which the first has number 1."""
+        links, *_, last = self._part(2).subnets(new_prefix=25)
+        pods = (self._part(1), *self._part(3).subnets(new_prefix=25), last)
+        return NodeNetwork(pods=pods[number - 1], link=list(links.subnets(new_prefix=30))[number - 1])
 
     @property
     def host_address(self) -> str:
-        """The machine's end of the link to the node."""
-        return str(self.link[1])
-
-    @property
-    def node_address(self) -> str:
-        """The node's end of that link, and so the node's address in the cluster."""
-        return str(self.link[2])
+        """Where nodes and pods reach the API server: the machine's end of the first node's link."""
+        return self.node(1).host_address
 
     @property
     def api_address(self) -> str:
@@ -64,7 +87,7 @@ class Network:
         return str(self.services[10])
 
     def _part(self, number: int) -> ipaddress.IPv4Network:
-        return list(ipaddress.IPv4Network(self.cidr).subnets(new_prefix=24))[number]
+        return list(self.whole.subnets(new_prefix=24))[number]
 
 
 def choose_network(folder: Path, *, reserved: Collection[str] = ()) -> Network:
@@ -78,8 +101,8 @@ def choose_network(folder: Path, *, reserved: Collection[str] = ()) -> Network:
         EnvironmentFault: every range is taken.
     """
     subnets = list(_POOL.subnets(new_prefix=_PREFIX))
-    start = int(hashlib.sha256(str(folder.resolve()).encode()).hexdigest(), 16) % len(subnets)
-    taken = [ipaddress.ip_network(cidr) for cidr in reserved] + _routes()
+    start = _start(folder, len(subnets))
+    taken = [ipaddress.ip_network(cidr) for cidr in reserved] + routes()
     for subnet in subnets[start:] + subnets[:start]:
         if not any(subnet.overlaps(other) for other in taken):
             return Network(cidr=str(subnet))
@@ -87,10 +110,19 @@ def choose_network(folder: Path, *, reserved: Collection[str] = ()) -> Network:
     raise EnvironmentFault(Fault(what=what, where=str(folder), fix="take down clusters that nobody needs any more"))
 
 
-def _routes() -> list[ipaddress.IPv4Network]:
-    """What this machine routes already; nothing where there is no `ip` to ask, as on macOS."""
+def _start(folder: Path, count: int) -> int:
+    return int(hashlib.sha256(str(folder.resolve()).encode()).hexdigest(), 16) % count
+
+
+def routes(*, beside: Collection[str] = ()) -> list[ipaddress.IPv4Network]:
+    """What this machine routes already; nothing where there is no `ip` to ask, as on macOS.
+
+    Args:
+        beside: names of interfaces whose routes are left out.
+    """
     if shutil.which("ip") is None:
         return []
     done = run(["ip", "-json", "-4", "route", "show", "table", "all"], check=False)
-    routes = json.loads(done.stdout or "[]") if done.returncode == 0 else []
-    return [ipaddress.ip_network(route["dst"], strict=False) for route in routes if route["dst"] != "default"]
+    found = json.loads(done.stdout or "[]") if done.returncode == 0 else []
+    others = [route["dst"] for route in found if route["dst"] != "default" and route.get("dev") not in beside]
+    return [ipaddress.ip_network(target, strict=False) for target in others]

@@ -14,13 +14,19 @@ from pathlib import Path
 
 import psutil
 
-__all__ = ["COMPONENTS", "NODE_COMPONENTS", "ProcessState", "drop_stale_pid_files", "states", "stop_all"]
+from llmos.cluster.networks import NODES_MAX
+
+__all__ = [
+    "COMPONENTS", "NODE_COMPONENTS", "ProcessState", "drop_stale_pid_files", "node_components", "states", "stop_all",
+]  # fmt: skip
 
 COMPONENTS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok-controller", "karpenter")
 """In the order in which they start."""
 
 NODE_COMPONENTS = ("containerd", "api-relay", "kubelet", "kube-proxy", "kube-network-policies")
-"""The processes of a real node, likewise."""
+"""The processes of the first real node, likewise."""
+
+_OF_THE_FIRST = "api-relay"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +34,7 @@ class ProcessState:
     """One process of the cluster.
 
     Attributes:
-        name: its component, one of :data:`COMPONENTS` or :data:`NODE_COMPONENTS`.
+        name: its component, one of :data:`COMPONENTS` or of :func:`node_components`.
         pid: None when it does not run.
         since: when it started, UTC; None when it does not run.
         memory_mib: resident memory; 0 when it does not run.
@@ -48,6 +54,13 @@ class ProcessState:
             return f"{self.name:<24} stopped"
         since = f"{self.since:%Y-%m-%d %H:%M:%S} UTC"
         return f"{self.name:<24} running  pid {self.pid:<8} {self.memory_mib:4.0f} MiB  since {since}"
+
+
+def node_components(number: int) -> tuple[str, ...]:
+    """The processes of a real node, e.g. ``kubelet-2``; all nodes reach the API server by the first one's relay."""
+    if number == 1:
+        return NODE_COMPONENTS
+    return tuple(f"{name}-{number}" for name in NODE_COMPONENTS if name != _OF_THE_FIRST)
 
 
 def states(folder: Path, *, components: Sequence[str] = COMPONENTS) -> tuple[ProcessState, ...]:
@@ -80,7 +93,8 @@ def stop_all(folder: Path) -> list[str]:
 
 def _processes(folder: Path) -> Iterator[tuple[str, psutil.Process]]:
     """Component and process; a zombie has no command line any more, so it is never among them."""
-    programs = {str(folder / "bin" / name): name for name in (*COMPONENTS, *NODE_COMPONENTS)}
+    of_nodes = [name for number in range(1, NODES_MAX + 1) for name in node_components(number)]
+    programs = {str(folder / "bin" / name): name for name in (*COMPONENTS, *of_nodes)}
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
             program = _program(process.cmdline())

@@ -8,9 +8,10 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from llmos.cluster.binaries import Binaries
+from llmos.cluster.claims import claim
 from llmos.cluster.control_plane import Ports
 from llmos.cluster.locks import exclusive
-from llmos.cluster.networks import Network, choose_network
+from llmos.cluster.networks import Network
 from llmos.cluster.ports import choose
 from llmos.files import write_whole
 from llmos.paths import cache_dir
@@ -32,14 +33,14 @@ class Record:
         network: its addresses.
         binaries: its programs.
         complete: whether its creation was finished.
-        real_node: whether a real node belongs to it; None while nobody has said.
+        real_nodes: how many real nodes belong to it; None while nobody has said.
     """
 
     ports: Ports
     network: Network
     binaries: Binaries
     complete: bool = False
-    real_node: bool | None = None
+    real_nodes: int | None = None
 
     @classmethod
     def read(cls, name: str) -> Record | None:
@@ -49,7 +50,7 @@ class Record:
             binaries = Binaries(**{key: Path(value) for key, value in data["binaries"].items()})
             return cls(
                 ports=Ports(**data["ports"]), network=Network(**data["network"]), binaries=binaries,
-                complete=data["complete"], real_node=data["real_node"],
+                complete=data["complete"], real_nodes=data["real_nodes"],
             )
         except (OSError, ValueError, KeyError, TypeError):
             return None
@@ -62,7 +63,7 @@ class Record:
             found = (cls.read(path.parent.name) for path in _path("*").parent.parent.glob("*/llmos.json"))
             others = [other for other in found if other]
             reserved = {port for other in others for port in asdict(other.ports).values()}
-            network = choose_network(cluster_folder(name), reserved=[other.network.cidr for other in others])
+            network = claim(cluster_folder(name), reserved=[other.network.cidr for other in others])
             names = [field.name for field in fields(Ports)]
             ports = Ports(**dict(zip(names, choose(len(names), reserved=reserved), strict=True)))
             record = cls(ports=ports, network=network, binaries=binaries)

@@ -16,6 +16,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--real-node", action=argparse.BooleanOptionalAction, default=None,
         help="with up: a real node beside the simulated ones; by default on Linux as root",
     )
+    parser.add_argument(
+        "--real-nodes", type=int, metavar="N",
+        help="with up: how many real nodes, 0 to 4, to see what happens when one of them fails; 1 by default",
+    )
     parser.add_argument("--kind", action="store_true", help="use kind, where it is installed, instead")
 
 
@@ -24,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
 
     module, name = (kind if args.kind else embedded), local_cluster()
     if args.action == "up":
-        options = {} if args.kind else {"real": args.real_node}
+        options = {} if args.kind else {"real": args.real_node, "nodes": args.real_nodes}
         print(module.up(name=name, install=not args.no_install, progress=note, **options))
     elif args.action == "status":
         print(module.status(name=name))

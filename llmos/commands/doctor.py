@@ -104,11 +104,18 @@ def _embedded() -> list[tuple[str, str]]:
 
 
 def _real_node() -> str:
+    from llmos.cluster import real_node
     from llmos.cluster.node import able
-    from llmos.cluster.real_node import layout_of
 
+    name = local_cluster()
+    if processes := real_node.processes(name):
+        stopped = ", ".join(process.name for process in processes if not process.running)
+        nodes = ", ".join(layout.name for layout in real_node.layouts_of(name))
+        if stopped:
+            return f"{nodes}: {stopped} stopped; `python3 -m llmos cluster up` starts what is missing"
+        return f"{nodes}: all programs run; network policies {real_node.enforcement(name)}"
     try:
-        able.require(layout_of(local_cluster()))
+        able.require(real_node.layout_of(name))
     except LlmosError as error:
         return f"not here, so nodes are simulated: {error.faults[0].what}"
     missing = able.missing_packages()

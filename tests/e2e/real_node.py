@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,16 +20,20 @@ from llmos.cluster.record import Record, cluster_folder
 from llmos.kube import Kube
 from planner.faults import LlmosError
 
-__all__ = ["NAME", "cube", "kernel_settings", "layout", "real_cluster", "reboot", "refusal", "traces"]
+__all__ = [
+    "NAME", "PAUSE", "apply", "cube", "kernel_settings", "layout", "phases", "pod", "real_cluster", "reboot", "refusal",
+    "traces",
+]  # fmt: skip
 
 NAME = "llmos-real"
+PAUSE = {"name": "c", "image": "llmagentos.dev/pause:1", "imagePullPolicy": "Never"}
 _SETTINGS = ("net/ipv4/ip_forward", "vm/overcommit_memory", "vm/panic_on_oom", "kernel/panic", "kernel/panic_on_oops")
 
 
-def layout(name: str = NAME) -> Layout:
+def layout(name: str = NAME, number: int = 1) -> Layout:
     record = Record.read(name)
     network = record.network if record else Network(cidr="10.224.0.0/22")
-    return Layout(cluster=cluster_folder(name), network=network)
+    return Layout(cluster=cluster_folder(name), network=network, number=number)
 
 
 def refusal() -> str:
@@ -63,6 +68,26 @@ def cube(info: ClusterInfo) -> Kube:
     return Kube(kubectl=info.kubectl, kubeconfig=info.kubeconfig, context=info.context)
 
 
+def pod(name: str, *, labels: dict[str, str] | None = None, **spec: object) -> dict[str, object]:
+    """A pod that runs nothing, of an image that every node has."""
+    return {
+        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": "default", "labels": labels or {}},
+        "spec": {"containers": [PAUSE], "automountServiceAccountToken": False, **spec},
+    }  # fmt: skip
+
+
+def phases(info: ClusterInfo, *words: str) -> set[str]:
+    """Whether pods are Ready, as the API server says it."""
+    found = cube(info).get("pods", *words)
+    ready = (c["status"] for item in found for c in item["status"].get("conditions", []) if c["type"] == "Ready")
+    return set(ready)
+
+
+def apply(info: ClusterInfo, *objects: object) -> None:
+    text = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
+    cube(info).run("apply", "-f", "-", stdin=text)
+
+
 def kernel_settings() -> dict[str, str]:
     return {name: Path("/proc/sys", name).read_text(encoding="ascii").strip() for name in _SETTINGS}
 
@@ -73,11 +98,11 @@ def traces(node: Layout) -> dict[str, set[str]]:
     mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()]
     processes = [process.info for process in psutil.process_iter(["cmdline", "name"])]
     return {
-        "mounts": {point for point in mounts if point.startswith(str(node.folder))},
+        "mounts": {point for point in mounts if point.startswith(f"{node.folder}/")},
         "interfaces": {path.name for path in Path("/sys/class/net").glob(f"{node.mark}*")},
         "rules": {rule for rule in rules if node.mark in rule},
         "control groups": {str(path) for path in Path("/sys/fs/cgroup").glob(f"**/{node.mark}")},
-        "processes": {info["name"] for info in processes if str(node.folder) in " ".join(info["cmdline"] or [])},
+        "processes": {info["name"] for info in processes if f"{node.folder}/" in " ".join(info["cmdline"] or [])},
         "files": {str(path) for path in removal.outside(node)},
     }
 

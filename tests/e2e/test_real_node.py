@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 
@@ -14,31 +13,10 @@ from llmos.cluster.node import removal
 from llmos.cluster.node.layout import NODE_NAME
 from llmos.cluster.processes import NODE_COMPONENTS
 from llmos.daemons import wait_until
-from tests.e2e.real_node import NAME, cube, layout, reboot, traces
+from tests.e2e.real_node import NAME, PAUSE, apply, cube, layout, phases, pod, reboot, traces
 
 # With the tests of its stack, which build an image.
 pytestmark = pytest.mark.xdist_group("docker")
-
-PAUSE = {"name": "c", "image": "llmagentos.dev/pause:1", "imagePullPolicy": "Never"}
-
-
-def pod(name: str, **spec: object) -> dict[str, object]:
-    return {
-        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": "default"},
-        "spec": {"containers": [PAUSE], "automountServiceAccountToken": False, **spec},
-    }  # fmt: skip
-
-
-def phases(info: ClusterInfo, *words: str) -> set[str]:
-    found = cube(info).get("pods", *words)
-    ready = (c["status"] for item in found for c in item["status"].get("conditions", []) if c["type"] == "Ready")
-    return set(ready)
-
-
-def apply(info: ClusterInfo, *objects: object) -> None:
-    text = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
-    cube(info).run("apply", "-f", "-", stdin=text)
-
 
 def test_the_node_joins_beside_simulated_ones(real_cluster: ClusterInfo) -> None:
     nodes = {node["metadata"]["name"]: node for node in cube(real_cluster).get("nodes")}
@@ -77,7 +55,7 @@ def test_up_heals_a_node(real_cluster: ClusterInfo, fault: str) -> None:
     node = layout()
     (volume,) = node.volumes.iterdir()
     (volume / fault).write_text("kept", encoding="utf-8")
-    before = {process.name: process.pid for process in real_node.processes(node.cluster)}
+    before = {process.name: process.pid for process in real_node.processes(NAME)}
     if fault == "killed":
         removal.kill(*(pid for pid in before.values() if pid))
     else:
@@ -88,36 +66,7 @@ def test_up_heals_a_node(real_cluster: ClusterInfo, fault: str) -> None:
     said: list[str] = []
     assert embedded.up(name=NAME, progress=said.append) == real_cluster
     assert "starting the real node ..." in said
-    after = {process.name: process.pid for process in real_node.processes(node.cluster)}
+    after = {process.name: process.pid for process in real_node.processes(NAME)}
     assert None not in after.values() and not set(before.values()) & set(after.values())
     assert wait_until(lambda: phases(real_cluster, "-A") == {"True"}, timeout_seconds=90)
     assert (volume / fault).read_text(encoding="utf-8") == "kept"
-
-
-def test_a_second_node_leaves_nothing(real_cluster: ClusterInfo) -> None:
-    """Side by side with the first, of which it takes nothing."""
-    name, first = f"{NAME}-two", traces(layout())
-    embedded.down(name=name)
-    try:
-        info = embedded.up(name=name, real=True)
-        node = layout(name)
-        assert wait_until(lambda: phases(info, "-n", "kube-system") == {"True"}, timeout_seconds=60)
-        during = traces(node)
-        assert all(during.values()), "what is not found while it is there would not be missed either"
-        assert node.network != layout().network and node.mark != layout().mark
-
-        info = embedded.up(name=name, real=False)
-        assert info.simulated and {item["metadata"]["name"] for item in cube(info).get("nodes")} == {*BASE_NODES}
-        assert not any(traces(node).values())
-        apply(info, pod("anything"))
-        assert wait_until(lambda: phases(info, "-n", "default") == {"True"}, timeout_seconds=30), "on a simulated node"
-        assert embedded.up(name=name, real=True).real_node
-    finally:
-        embedded.down(name=name)
-    assert not any(traces(node).values()) and not node.cluster.exists()
-    assert not [file for file in during["files"] if Path(file).exists() or Path(file).is_symlink()]
-    # What pods add comes and goes with them: the rest is the node's own.
-    now = traces(layout())
-    for kind in ("interfaces", "rules", "control groups", "processes"):
-        assert now[kind] >= first[kind], kind
-    assert phases(real_cluster, "-A") == {"True"}

@@ -38,6 +38,8 @@ def test_a_stacks_life(llmos: Llmos, stack: Write, small: dict[str, Any], kube: 
     path = stack(small)
     space = namespace(path)
     assert actions(llmos, path).keys() == {"create"}
+    said = llmos("preview", "--engine", "kubectl", "--file", str(path)).stdout
+    assert "Network policies: not enforced on simulated nodes" in said
 
     said = up(llmos, path)
     assert "objects changed" in said and "g6.xlarge, 1 GPU, simulated" in said

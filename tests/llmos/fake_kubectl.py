@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from llmos.cluster.info import NOT_ENFORCED, ClusterInfo
 from llmos.kube import Kube
 
 __all__ = ["FakeKubectl", "pod"]
@@ -54,6 +55,10 @@ class FakeKubectl:
         program.write_text(_PROGRAM.format(python=sys.executable), encoding="utf-8")
         program.chmod(0o755)
         self.kube = Kube(kubectl=program)
+        self.info = ClusterInfo(
+            name="fake", context="fake", kubeconfig=folder / "kubeconfig.yaml", kubectl=program, api_url="https://fake",
+            network_policies=NOT_ENFORCED,
+        )  # fmt: skip
 
     def answer(self, kind: str, *answers: Sequence[dict[str, Any]]) -> None:
         """What `get KIND` gives; several answers follow one after the other."""

@@ -165,7 +165,7 @@ def test_status_shows_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
     raw = {"target": "local", "namespace": {"name": "space"},
            "applications": {"web": {"image": {"ref": "example.com/web@sha256:" + "1" * 64}}}}  # fmt: skip
     path.write_text(yaml.safe_dump({"config": {"llmagentos:stack": raw}}), encoding="utf-8")
-    monkeypatch.setattr("llmos.session._local", lambda **_: (cluster.kube, True))
+    monkeypatch.setattr("llmos.session.reach", lambda **_: cluster.info)
     monkeypatch.setattr(trial, "running", lambda stack: {})
     deployment = {"metadata": {"name": "chat"}, "spec": {"replicas": 1}, "status": {}}
     cluster.answer("deployments", [deployment])
@@ -175,6 +175,7 @@ def test_status_shows_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
     cluster.log("chat-1", LOG[6][0])
     assert run(["status", "--file", str(path), "--engine", "kubectl"]) == 0
     said = capsys.readouterr().out
+    assert "Network policies: not enforced on simulated nodes\n" in said
     assert "Not ready yet:\n  chat-1: compiling, " in said and "of at most 20 min 00 s" in said
     assert said.splitlines()[-2:] == [
         "Last warnings:", "  2026-11-25 12:00:00 UTC FailedScheduling Pod/chat-1: 0/3 nodes are available: no GPU",

@@ -37,7 +37,7 @@ def call(cluster: FakeKubectl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     """``logs`` on a stack whose embedded cluster is the stand-in, on simulated nodes unless a test says otherwise."""
     path = tmp_path / "Pulumi.t.yaml"
     path.write_text(yaml.safe_dump({"config": {"llmagentos:stack": RAW}}), encoding="utf-8")
-    monkeypatch.setattr("llmos.session._local", lambda **_: (cluster.kube, True))
+    monkeypatch.setattr("llmos.session.reach", lambda **_: cluster.info)
     monkeypatch.setattr(trial, "log_commands", lambda stack: {})
 
     def logs(*arguments: str) -> int:
@@ -124,7 +124,7 @@ def test_wrong_usage_names_what_would_be_right(call: Call, capsys: pytest.Captur
 def test_nothing_deployed(call: Call, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     assert call() == 0
     assert "no pods; `python3 -m llmos up` deploys it" in capsys.readouterr().err
-    monkeypatch.setattr("llmos.session._local", lambda **_: (None, True))
+    monkeypatch.setattr("llmos.session.reach", lambda **_: None)
     assert call() == 0
     assert "the embedded cluster is not running" in capsys.readouterr().out
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import yaml
 
 from llmos.cluster.binaries import NodeBinaries
+from llmos.cluster.instance_types import ZONES
 from llmos.cluster.node import certificates
-from llmos.cluster.node.layout import NODE_NAME, Layout
+from llmos.cluster.node.layout import Layout
 from llmos.cluster.node.links import QUEUE
 from llmos.daemons import Daemon
 from llmos.files import write_whole
@@ -31,8 +32,7 @@ echo '{"status": "Success", "capabilities": {"attach": false}}'
 """
 
 # They say where the node stands among the simulated ones; zones are theirs.
-_LABELS = {"llmagentos.dev/node": "real", "topology.kubernetes.io/zone": "local-a",
-           "topology.kubernetes.io/region": "local"}  # fmt: skip
+_LABELS = {"llmagentos.dev/node": "real", "topology.kubernetes.io/region": "local"}
 
 
 def configure(layout: Layout, *, api_port: int) -> None:
@@ -41,7 +41,7 @@ def configure(layout: Layout, *, api_port: int) -> None:
     own.mkdir(parents=True, mode=0o700, exist_ok=True)
     server = f"https://{layout.network.host_address}:{api_port}"
     users = {
-        "kubelet": (f"system:node:{NODE_NAME}", ("system:nodes",)),
+        "kubelet": (f"system:node:{layout.name}", ("system:nodes",)),
         "kube-proxy": ("system:kube-proxy", ()),
         "kube-network-policies": ("llmos:kube-network-policies", ()),
     }
@@ -53,8 +53,8 @@ def configure(layout: Layout, *, api_port: int) -> None:
             key=own / f"{name}.key",
         )
     if not (own / "kubelet-server.key").is_file():
-        address = layout.network.node_address
-        certificates.issue(pki, to=own, name="kubelet-server", user=f"system:node:{NODE_NAME}", address=address)
+        address = layout.addresses.node_address
+        certificates.issue(pki, to=own, name="kubelet-server", user=f"system:node:{layout.name}", address=address)
     driver = _volume_plugins(layout) / _DRIVER
     driver.parent.mkdir(parents=True, exist_ok=True)
     write_whole(driver, _DRIVER_SCRIPT.replace("%VOLUMES%", str(layout.volumes)), mode=0o755)
@@ -66,28 +66,33 @@ def configure(layout: Layout, *, api_port: int) -> None:
 def daemons(layout: Layout, *, binaries: NodeBinaries, api_port: int) -> list[Daemon]:
     """Their processes, in the order in which they start; each is started through its link in the cluster's folder."""
     address = f"{layout.network.host_address}:{api_port}"
-    labels = ",".join(f"{key}={value}" for key, value in _LABELS.items())
+    zone = {"topology.kubernetes.io/zone": ZONES[(layout.number - 1) % len(ZONES)]}
+    labels = ",".join(f"{key}={value}" for key, value in {**_LABELS, **zone}.items())
     programs: dict[str, tuple[Path, bool, list[str]]] = {
         "api-relay": (binaries.node_helper, False, ["relay", address, f"127.0.0.1:{api_port}"]),
         "kubelet": (binaries.kubelet, True, [
             "--config", str(layout.folder / "kubelet.yaml"), "--kubeconfig", str(_kubeconfig(layout, "kubelet")),
-            "--hostname-override", NODE_NAME, "--node-ip", layout.network.node_address, "--node-labels", labels,
+            "--hostname-override", layout.name, "--node-ip", layout.addresses.node_address, "--node-labels", labels,
             "--root-dir", str(layout.kubelet_root), "--cert-dir", str(layout.folder / "pki"),
         ]),
         "kube-proxy": (binaries.kube_proxy, True, ["--config", str(layout.folder / "kube-proxy.yaml")]),
         "kube-network-policies": (binaries.kube_network_policies, True, [
-            "--kubeconfig", str(_kubeconfig(layout, "kube-network-policies")), "--node", NODE_NAME,
+            "--kubeconfig", str(_kubeconfig(layout, "kube-network-policies")), "--node", layout.name,
             "--queue", str(QUEUE),
         ]),
     }  # fmt: skip
     made = []
     for name, (program, inside, words) in programs.items():
+        component = layout.component(name)
+        if component not in layout.components:
+            continue
         link = layout.link(name)
         if not link.is_symlink() or link.readlink() != program:
             link.unlink(missing_ok=True)
             link.symlink_to(program)
         command = [*(layout.inside if inside else ()), str(link), *words]
-        made.append(Daemon(name=name, command=command, state_dir=layout.folder, log=layout.logs / f"{name}.log"))
+        log = layout.logs / f"{component}.log"
+        made.append(Daemon(name=component, command=command, state_dir=layout.folder, log=log))
     return made
 
 
@@ -104,7 +109,7 @@ def _kubelet(layout: Layout) -> dict[str, object]:
     return {
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
         "kind": "KubeletConfiguration",
-        "address": layout.network.node_address,
+        "address": layout.addresses.node_address,
         "authentication": {
             "anonymous": {"enabled": False},
             "webhook": {"enabled": True},
@@ -143,8 +148,8 @@ def _kube_proxy(layout: Layout) -> dict[str, object]:
         "kind": "KubeProxyConfiguration",
         "mode": "iptables",
         "clientConnection": {"kubeconfig": str(_kubeconfig(layout, "kube-proxy"))},
-        "hostnameOverride": NODE_NAME,
-        "clusterCIDR": str(layout.network.pods),
+        "hostnameOverride": layout.name,
+        "clusterCIDR": str(layout.addresses.pods),
         "detectLocalMode": "ClusterCIDR",
         "healthzBindAddress": "127.0.0.1:10256",
         "metricsBindAddress": "127.0.0.1:10249",

@@ -1,4 +1,4 @@
-"""Letting the real node join its cluster, and seeing whether all of it runs."""
+"""Letting a real node join its cluster."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ from pathlib import Path
 
 from llmos.cluster.binaries import NodeBinaries
 from llmos.cluster.node import addons, agents, cgroups, links, removal, runtime, settings
-from llmos.cluster.node.layout import NODE_NAME, Layout
+from llmos.cluster.node.layout import Layout
 from llmos.cluster.processes import states
 from llmos.process import run
 
 __all__ = ["ensure_running", "forget"]
 
 
-def ensure_running(layout: Layout, *, binaries: NodeBinaries, kubectl: Path, api_port: int) -> None:
+def ensure_running(layout: Layout, *, nodes: int, binaries: NodeBinaries, kubectl: Path, api_port: int) -> None:
     """Make the node, or start what of it does not run; the API server must answer.
 
     Args:
         layout: where everything of it is.
+        nodes: how many real nodes the cluster is to have.
         binaries: the programs.
         kubectl: to apply what the cluster itself runs on the node.
         api_port: the API server's port on loopback.
@@ -34,7 +35,7 @@ def ensure_running(layout: Layout, *, binaries: NodeBinaries, kubectl: Path, api
     agents.configure(layout, api_port=api_port)
     runtime.start(layout)
     addons.put_images(layout, binaries=binaries)
-    addons.apply(layout, kubectl=kubectl)
+    addons.apply(layout, nodes=nodes, kubectl=kubectl)
     made = agents.daemons(layout, binaries=binaries, api_port=api_port)
     # Also those whose record an interrupted command did not come to write.
     found = states(layout.cluster, components=[daemon.name for daemon in made])
@@ -47,4 +48,4 @@ def ensure_running(layout: Layout, *, binaries: NodeBinaries, kubectl: Path, api
 def forget(layout: Layout, *, kubectl: Path) -> None:
     """Delete the node from the cluster, which then moves its pods; the machine's side is `removal`."""
     command = [kubectl, "--kubeconfig", layout.cluster / "kubeconfig.yaml"]
-    run([*command, "delete", "node", NODE_NAME, "--ignore-not-found"])
+    run([*command, "delete", "node", layout.name, "--ignore-not-found"])

@@ -1,7 +1,7 @@
 """The node's network: a namespace of its own, a link to the machine, and a way from there to the outside.
 
-In a namespace of its own kube-proxy's chains, which have fixed names, meet neither those of another cluster nor those
-of a Kubernetes that the machine belongs to; and they are gone with the namespace.
+In a namespace of its own kube-proxy's chains, which have fixed names, meet neither those of another node nor those of a
+Kubernetes that the machine belongs to; and they are gone with the namespace. The machine routes between nodes.
 """
 
 from __future__ import annotations
@@ -9,8 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from llmos.cluster.node.layout import Layout
+from llmos.cluster.claims import hold
+from llmos.cluster.node.layout import Layout, layouts
+from llmos.console import warn
+from llmos.files import write_whole
 from llmos.process import run
+from planner.faults import EnvironmentFault
 
 __all__ = ["QUEUE", "add", "exist", "remove"]
 
@@ -34,12 +38,14 @@ def add(layout: Layout) -> None:
         layout.netns.touch()
         _run("unshare", f"--net={layout.netns}", "true")
     if not Path("/sys/class/net", layout.mark).exists():
+        own = [other.mark for other in layouts(layout.cluster, layout.network)]
+        hold(layout.network, layout.cluster, devices=own)
         _link(layout)
     _enable_forwarding(layout)
     for table, chain, rule in _machine_rules(layout):
         _ensure_rule([], table, chain, rule)
-    for table, chain, rule in _node_rules(layout):
-        _ensure_rule(layout.inside, table, chain, rule)
+    _ensure_rule(layout.inside, *_masquerade(layout))
+    _hand_to_enforcer(layout)
 
 
 def remove(layout: Layout) -> None:
@@ -54,7 +60,7 @@ def remove(layout: Layout) -> None:
 
 
 def _link(layout: Layout) -> None:
-    network, inside = layout.network, layout.inside
+    network, inside = layout.addresses, layout.inside
     size = network.link.prefixlen
     _run("ip", "link", "add", layout.mark, "type", "veth", "peer", "name", _UPLINK, "netns", str(layout.netns))
     _run("ip", "address", "add", f"{network.host_address}/{size}", "dev", layout.mark)
@@ -63,7 +69,8 @@ def _link(layout: Layout) -> None:
     _run(*inside, "ip", "address", "add", f"{network.node_address}/{size}", "dev", _UPLINK)
     _run(*inside, "ip", "link", "set", _UPLINK, "up")
     _run(*inside, "ip", "route", "replace", "default", "via", network.host_address)
-    for target in (network.services, network.pods):
+    # To Services by way of the first node, whose kube-proxy knows the pods of all.
+    for target in (network.pods, *([layout.network.services] if layout.number == 1 else [])):
         _run("ip", "route", "replace", str(target), "via", network.node_address, "dev", layout.mark)
 
 
@@ -73,23 +80,43 @@ def _enable_forwarding(layout: Layout) -> None:
 
 
 def _machine_rules(layout: Layout) -> list[tuple[str, str, list[str]]]:
-    """Pods reach the outside under the machine's address, and get answers; nobody outside reaches pods."""
+    """Pods reach the outside under the machine's address, and get answers, and the pods of other nodes under their own;
+    nobody outside reaches pods."""
     mine = ["-m", "comment", "--comment", layout.mark]
     answers = ["-m", "conntrack", "--ctstate", "RELATED,ESTABLISHED"]
-    source = f"{layout.network.node_address}/32"
+    source = f"{layout.addresses.node_address}/32"
     return [
-        ("nat", "POSTROUTING", ["-s", source, "!", "-o", layout.mark, *mine, "-j", "MASQUERADE"]),
+        ("nat", "POSTROUTING", ["-s", source, "!", "-d", layout.network.cidr, *mine, "-j", "MASQUERADE"]),
         ("filter", "FORWARD", ["-i", layout.mark, *mine, "-j", "ACCEPT"]),
         ("filter", "FORWARD", ["-o", layout.mark, *answers, *mine, "-j", "ACCEPT"]),
     ]
 
 
-def _node_rules(layout: Layout) -> list[tuple[str, str, list[str]]]:
-    pods, queue = str(layout.network.pods), ["-j", "NFQUEUE", "--queue-num", str(QUEUE)]
+def _masquerade(layout: Layout) -> tuple[str, str, list[str]]:
+    """Policies of other nodes go by the addresses of pods, so those stay within the cluster."""
+    away = ["-s", str(layout.addresses.pods), "!", "-d", layout.network.cidr, "-o", _UPLINK]
+    return "nat", "POSTROUTING", [*away, "-j", "MASQUERADE"]
+
+
+def _hand_to_enforcer(layout: Layout) -> None:
+    """Let the enforcer of network policies decide, where the kernel can ask it; else remember why not."""
+    try:
+        for table, chain, rule in _queue_rules(layout):
+            _ensure_rule(layout.inside, table, chain, rule)
+    except EnvironmentFault as error:
+        _run(*layout.inside, "iptables", "-w", "-t", "mangle", "-F", "POSTROUTING")
+        what = error.faults[0].what
+        write_whole(layout.unenforced, f"{what}\n")
+        warn(f"network policies are not enforced on node {layout.name}, whose kernel lacks NFQUEUE: {what}")
+    else:
+        layout.unenforced.unlink(missing_ok=True)
+
+
+def _queue_rules(layout: Layout) -> list[tuple[str, str, list[str]]]:
+    pods, queue = str(layout.addresses.pods), ["-j", "NFQUEUE", "--queue-num", str(QUEUE)]
     own = ["-m", "owner", "--uid-owner", "0", "-j", "ACCEPT"]
     known = ["-m", "conntrack", "--ctstate", "RELATED,ESTABLISHED", "-j", "ACCEPT"]
     return [
-        ("nat", "POSTROUTING", ["-s", pods, "-o", _UPLINK, "-j", "MASQUERADE"]),
         # First packets only, after the address of a Service has become that of a pod and before any masquerading. The
         # kubelet's probes pass; without anybody at the queue no connection is made.
         ("mangle", "POSTROUTING", own),

@@ -13,7 +13,7 @@ import psutil
 
 from llmos.cluster.node import cgroups, links, settings
 from llmos.cluster.node.layout import Layout
-from llmos.cluster.processes import NODE_COMPONENTS, states
+from llmos.cluster.processes import node_components, states
 from llmos.daemons import pid_identity, wait_until
 from llmos.process import run
 
@@ -46,14 +46,15 @@ def clear(layout: Layout) -> None:
     stop(layout)
     for path in files:
         path.unlink(missing_ok=True)
-    runtime = (layout.containerd_state, layout.runc_root, layout.kubelet_root, layout.pod_logs, layout.addresses)
+    runtime = (layout.containerd_state, layout.runc_root, layout.kubelet_root, layout.pod_logs, layout.given_addresses)
     for folder in runtime:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def stop(layout: Layout) -> None:
     """End its programs and every container; nothing of it is mounted afterwards."""
-    kill(*(state.pid for state in states(layout.cluster, components=NODE_COMPONENTS) if state.pid is not None))
+    own = states(layout.cluster, components=node_components(layout.number))
+    kill(*(state.pid for state in own if state.pid is not None))
     _kill_shims(layout)
     cgroups.kill_members(layout.mark)
     cgroups.remove(layout.mark)

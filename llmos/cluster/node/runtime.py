@@ -43,11 +43,11 @@ def start(layout: Layout) -> None:
 
 def containerd(layout: Layout) -> Daemon:
     """Its process, which runs in the machine's network: it pulls from registries on loopback."""
+    name = layout.component("containerd")
     command = [layout.link("containerd"), "--config", layout.folder / "containerd.toml"]
     path = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/usr/bin", "/sbin", "/bin"))
     env = {**os.environ, "PATH": path}
-    return Daemon(name="containerd", command=command, state_dir=layout.folder, env=env,
-                  log=layout.logs / "containerd.log")  # fmt: skip
+    return Daemon(name=name, command=command, state_dir=layout.folder, env=env, log=layout.logs / f"{name}.log")
 
 
 def ensure_image(layout: Layout, program: Path, *, name: str, entrypoint: Sequence[str]) -> None:
@@ -62,7 +62,7 @@ def ensure_image(layout: Layout, program: Path, *, name: str, entrypoint: Sequen
 
 def _ctr(layout: Layout, *words: str) -> str:
     command = ["ctr", "--address", str(layout.containerd_socket), "--namespace", "k8s.io", *words]
-    return run(command, where=_WHERE, fix=f"read {layout.logs / 'containerd.log'}").stdout
+    return run(command, where=_WHERE, fix=f"read {containerd(layout).log_path}").stdout
 
 
 def _answers(layout: Layout) -> bool:
@@ -88,7 +88,7 @@ def _configuration(layout: Layout) -> str:
         cri: {
             "sandbox_image": PAUSE_IMAGE,
             # Logs, exec and port-forward come from the kubelet, which lives in the node's network.
-            "stream_server_address": layout.network.host_address,
+            "stream_server_address": layout.addresses.host_address,
             "netns_mounts_under_state_dir": True,
             "restrict_oom_score_adj": not _may_raise_priority(),
             "disable_apparmor": not Path("/sys/module/apparmor").is_dir(),
@@ -118,8 +118,8 @@ def _write_network(layout: Layout) -> None:
         link.unlink(missing_ok=True)
         link.symlink_to(_PLUGINS / name)
     ipam = {
-        "type": "host-local", "dataDir": str(layout.addresses),
-        "ranges": [[{"subnet": str(layout.network.pods)}]], "routes": [{"dst": "0.0.0.0/0"}],
+        "type": "host-local", "dataDir": str(layout.given_addresses),
+        "ranges": [[{"subnet": str(layout.addresses.pods)}]], "routes": [{"dst": "0.0.0.0/0"}],
     }  # fmt: skip
     network = {"cniVersion": "0.4.0", "name": layout.mark, "plugins": [{"type": "ptp", "ipam": ipam}]}
     write_whole(configurations / "10-llmos.conflist", json.dumps(network, indent=1) + "\n")

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from llmos.cluster import claims
+
 Script = Callable[[str, str], Path]
 
 
@@ -16,6 +18,15 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "cache"
     monkeypatch.setenv("LLMOS_CACHE_DIR", str(folder))
     return folder
+
+
+@pytest.fixture(autouse=True)
+def own_claims(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The machine's list of ranges in a place of this test alone."""
+    path = tmp_path / "claims" / "networks.json"
+    path.parent.mkdir()
+    monkeypatch.setattr(claims, "_CLAIMS", path)
+    return path
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmos.cluster import networks
-from llmos.cluster.networks import Network, choose_network
+from llmos.cluster.networks import NODES_MAX, Network, choose_network
 from llmos.cluster.node import able, agents, certificates, cgroups, settings
 from llmos.cluster.node.archive import write_archive
 from llmos.cluster.node.layout import Layout
@@ -36,24 +36,28 @@ def layout(tmp_path: Path) -> Layout:
 def test_the_parts_of_a_network_do_not_overlap(number: int) -> None:
     whole = list(ipaddress.ip_network("10.224.0.0/13").subnets(new_prefix=22))[number]
     network = Network(cidr=str(whole))
-    parts = [network.services, network.pods, network.link]
-    assert all(part.subnet_of(whole) for part in parts)
+    nodes = [network.node(number + 1) for number in range(NODES_MAX)]
+    parts = [network.services, *(part for node in nodes for part in (node.pods, node.link))]
+    assert len(parts) == 1 + 2 * NODES_MAX and all(part.subnet_of(whole) for part in parts)
     assert not any(one.overlaps(other) for one in parts for other in parts if one is not other)
-    ends = {ipaddress.ip_address(network.host_address), ipaddress.ip_address(network.node_address)}
-    assert len(ends) == 2 and ends <= set(network.link.hosts())
+    for node in nodes:
+        assert node.pods.num_addresses > 110, "the pods of a kubelet"
+        ends = {ipaddress.ip_address(node.host_address), ipaddress.ip_address(node.node_address)}
+        assert len(ends) == 2 and ends <= set(node.link.hosts())
+    assert network.host_address == nodes[0].host_address
     for address in (network.api_address, network.dns_address):
         assert ipaddress.ip_address(address) in network.services
 
 
 def test_networks_stay_clear_of_each_other_and_of_routes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(networks, "_routes", list)
+    monkeypatch.setattr(networks, "routes", list)
     first = choose_network(tmp_path)
     assert choose_network(tmp_path) == first, "derived, not drawn"
     second = choose_network(tmp_path, reserved=[first.cidr])
     assert second != first
-    monkeypatch.setattr(networks, "_routes", lambda: [ipaddress.ip_network(first.cidr)])
+    monkeypatch.setattr(networks, "routes", lambda: [ipaddress.ip_network(first.cidr)])
     assert choose_network(tmp_path) == second
-    monkeypatch.setattr(networks, "_routes", lambda: [ipaddress.ip_network("10.0.0.0/8")])
+    monkeypatch.setattr(networks, "routes", lambda: [ipaddress.ip_network("10.0.0.0/8")])
     with pytest.raises(EnvironmentFault, match="no free network is left"):
         choose_network(tmp_path)
 
@@ -144,7 +148,7 @@ def test_what_the_kubelet_is_told(layout: Layout) -> None:
     agents.configure(layout, api_port=12345)
     kubelet = yaml.safe_load((layout.folder / "kubelet.yaml").read_text(encoding="utf-8"))
     assert kubelet["authentication"]["anonymous"] == {"enabled": False} and kubelet["readOnlyPort"] == 0
-    assert kubelet["address"] == NETWORK.node_address and kubelet["cgroupRoot"] == f"/{layout.mark}"
+    assert kubelet["address"] == NETWORK.node(1).node_address and kubelet["cgroupRoot"] == f"/{layout.mark}"
     own = (kubelet["podLogsDir"], kubelet["volumePluginDir"], kubelet["resolvConf"])
     assert all(Path(path).is_relative_to(layout.folder) for path in own)
     config = yaml.safe_load((layout.folder / "kube-proxy.kubeconfig").read_text(encoding="utf-8"))
