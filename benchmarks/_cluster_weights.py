@@ -27,24 +27,32 @@ _TIGHT, _ROOMY = "8Mi", "64Mi"
 _FULL = "no room on the volume: .*; state a larger weights.size"
 
 
-@WEIGHTS.scenario("weight-cache-full", "new weights find no room in the cache; `up` says so, and the old ones go on")
-def _weight_cache_full(context: Context) -> None:
-    world: ClusterWorld = context.world
+@contextmanager
+def _served(world: ClusterWorld) -> Iterator[str]:
+    """The application over a model whose weights a container of the product's own has fetched; yields the hub's URL.
+
+    Before the load begins: the NetworkPolicy of an application follows its model at once, so the replicas that are
+    replaced meanwhile are refused by the one that they still use.
+    """
     before, record = world.raw, Record.read(world.info.name)
     assert record is not None, "the cluster has a record"
     with _hub(record.network.host_address) as endpoint:
-        # The revision that serves is fetched by the product's own container into a volume that it fits.
         world.must_up(_stack(world, endpoint, revision=_SMALL, room=_TIGHT))
-        assert world.pods(_MODEL), "the model server runs on the real node"
-        # Once the hub's list says how much is to come, and once it turns out while it comes.
-        fails_and_goes_back(world, _stack(world, endpoint, revision=_LARGE, room=_TIGHT), reason=_FULL)
-        pins = {"model.safetensors": hashlib.sha256(_weights(_LARGE)).hexdigest()}
-        fails_and_goes_back(world, _stack(world, endpoint, revision=_LARGE, room=_TIGHT, sha256=pins), reason=_FULL)
-        corrected = _stack(world, endpoint, revision=_LARGE, room=_ROOMY)
-        world.must_up(corrected)
-        # First the application leaves the model, and then the model goes: replicas that use it are served until then.
-        world.must_up({**corrected, "applications": before["applications"]})
+        yield endpoint
         world.must_up(before)
+
+
+@WEIGHTS.scenario(
+    "weight-cache-full", "new weights find no room in the cache; `up` says so, and the old ones go on", around=_served
+)
+def _weight_cache_full(context: Context) -> None:
+    world, endpoint = context.world, context.given
+    assert world.pods(_MODEL), "the model server runs on the real node"
+    # Once the hub's list says how much is to come, and once it turns out while it comes.
+    fails_and_goes_back(world, _stack(world, endpoint, revision=_LARGE, room=_TIGHT), reason=_FULL)
+    pins = {"model.safetensors": hashlib.sha256(_weights(_LARGE)).hexdigest()}
+    fails_and_goes_back(world, _stack(world, endpoint, revision=_LARGE, room=_TIGHT, sha256=pins), reason=_FULL)
+    world.must_up(_stack(world, endpoint, revision=_LARGE, room=_ROOMY))
 
 
 def _stack(world: ClusterWorld, endpoint: str, *, revision: str, room: str, **weights: Any) -> dict[str, Any]:

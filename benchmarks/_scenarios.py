@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
@@ -38,12 +39,14 @@ class Context:
         load: what runs meanwhile; ``load.killing()`` goes around a kill.
         random: for every choice, so that a seed repeats it.
         kills: how often a scenario kills whose moment is left to chance.
+        given: what the scenario's ``around`` yields.
     """
 
     world: Any
     load: Load
     random: random.Random
     kills: int = 20
+    given: Any = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,12 +58,14 @@ class Scenario:
         about: what happens, in a sentence.
         act: makes it happen; raises AssertionError when something beside the requests is not as promised.
         spares: whether no request may be lost; else refusals are what the scenario is about, and are only counted.
+        around: what must be there beforehand, made before the load begins and taken away after it.
     """
 
     name: str
     about: str
     act: Callable[[Context], None]
     spares: bool = True
+    around: Callable[[Any], AbstractContextManager[Any]] = nullcontext
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,11 +91,11 @@ class Row:
 class Registry(dict[str, Scenario]):
     """Scenarios by name, in the order in which they were declared."""
 
-    def scenario(self, name: str, about: str, *, spares: bool = True) -> Callable[..., Callable[[Context], None]]:
-        """Decorator of the function that makes it happen."""
+    def scenario(self, name: str, about: str, **more: Any) -> Callable[..., Callable[[Context], None]]:
+        """Decorator of the function that makes it happen; ``more`` as in ``Scenario``."""
 
         def add(act: Callable[[Context], None]) -> Callable[[Context], None]:
-            self[name] = Scenario(name=name, about=about, act=act, spares=spares)
+            self[name] = Scenario(name=name, about=about, act=act, **more)
             return act
 
         return add
@@ -104,27 +109,34 @@ def run(
     fault or update until everything is as it should be again."""
     for scenario in scenarios:
         wait_for(world.whole, f"everything is in place before {scenario.name}", seconds=_RECOVER_SECONDS)
-        load = Load(
-            url=world.url, key=world.key, per_second=per_second, streams=streams, stream_tokens=stream_tokens
-        )
-        with load:
-            started, problem = time.monotonic(), ""
-            try:
-                # A generator of its own, so that one scenario alone does the same as among all.
-                chance = random.Random(f"{seed} {scenario.name}")
-                scenario.act(Context(world=world, load=load, random=chance, kills=kills))
-                wait_for(world.whole, "everything is in place again", seconds=_RECOVER_SECONDS)
-            except (AssertionError, TimeoutError) as error:
-                problem = str(error) or type(error).__name__
-            recovered = time.monotonic()
-            seen = load.stop()
-        if problem:
-            world.restore()
-        if scenario.spares and seen.lost and not problem:
-            problem = f"{seen.lost} requests were lost"
-        yield Row(
-            name=scenario.name, requests=seen.requests, streams=seen.streams, lost=seen.lost,
-            lost_in_flight=seen.lost_in_flight, longest_stall_seconds=round(seen.longest_stall_seconds, 3),
-            longest_gap_seconds=round(seen.longest_gap_seconds, 3), recover_seconds=round(recovered - started, 2),
-            problems=seen.problems, problem=problem,
-        )  # fmt: skip
+        # A generator of its own, so that one scenario alone does the same as among all.
+        chance = random.Random(f"{seed} {scenario.name}")
+        with scenario.around(world) as given:
+            load = Load(
+                url=world.url, key=world.key, per_second=per_second, streams=streams, stream_tokens=stream_tokens
+            )
+            context = Context(world=world, load=load, random=chance, kills=kills, given=given)
+            yield _under_load(scenario, context)
+
+
+def _under_load(scenario: Scenario, context: Context) -> Row:
+    world, load = context.world, context.load
+    with load:
+        started, problem = time.monotonic(), ""
+        try:
+            scenario.act(context)
+            wait_for(world.whole, "everything is in place again", seconds=_RECOVER_SECONDS)
+        except (AssertionError, TimeoutError) as error:
+            problem = str(error) or type(error).__name__
+        recovered = time.monotonic()
+        seen = load.stop()
+    if problem:
+        world.restore()
+    if scenario.spares and seen.lost and not problem:
+        problem = f"{seen.lost} requests were lost"
+    return Row(
+        name=scenario.name, requests=seen.requests, streams=seen.streams, lost=seen.lost,
+        lost_in_flight=seen.lost_in_flight, longest_stall_seconds=round(seen.longest_stall_seconds, 3),
+        longest_gap_seconds=round(seen.longest_gap_seconds, 3), recover_seconds=round(recovered - started, 2),
+        problems=seen.problems, problem=problem,
+    )  # fmt: skip
