@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from llmos.cluster.networks import NODES_MAX, choose_network
+from llmos.cluster.networks import NODES_MAX, Network
 from llmos.cluster.node import removal
 from llmos.cluster.node.group import RealNodes
 from llmos.cluster.node.layout import Layout, begun, layouts
@@ -19,6 +19,7 @@ from planner.faults import Fault, UserFault
 __all__ = ["enforcement", "layout_of", "layouts_of", "processes", "remove", "require_sense", "settle"]
 
 Progress = Callable[[str], None]
+_NO_NETWORK = Network(cidr="0.0.0.0/22")
 
 
 def require_sense(real: bool | None, count: int | None) -> None:
@@ -110,7 +111,7 @@ def layout_of(name: str) -> Layout:
 def _layouts(name: str) -> list[Layout]:
     folder, record = cluster_folder(name), Record.read(name)
     # Without a record only names matter, for taking them down; they come from the folder.
-    return layouts(folder, record.network if record else choose_network(folder))
+    return layouts(folder, record.network if record else _NO_NETWORK)
 
 
 def _states(layout: Layout) -> tuple[ProcessState, ...]:

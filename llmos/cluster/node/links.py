@@ -6,6 +6,7 @@ Kubernetes that the machine belongs to; and they are gone with the namespace. Th
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -50,9 +51,11 @@ def add(layout: Layout) -> None:
 
 def remove(layout: Layout) -> None:
     """Take down the namespace, the link and the machine's rules; nothing that lives in it may still run."""
-    for table, chain, rule in _machine_rules(layout):
-        while run(["iptables", "-w", "-t", table, "-D", chain, *rule], check=False).returncode == 0:
-            pass
+    # By their mark, because a rule of an earlier version may read otherwise.
+    for table, chain in (("nat", "POSTROUTING"), ("filter", "FORWARD")):
+        listed = run(["iptables", "-w", "-t", table, "-S", chain], check=False).stdout.splitlines()
+        for _, *rule in (words for words in map(shlex.split, listed) if layout.mark in words):
+            _run("iptables", "-w", "-t", table, "-D", *rule)
     if Path("/sys/class/net", layout.mark).exists():
         _run("ip", "link", "delete", layout.mark)
     while _mounted(layout.netns):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import ipaddress
 import json
+import subprocess
 import tarfile
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from hypothesis import strategies as st
 
 from llmos.cluster import networks
 from llmos.cluster.networks import NODES_MAX, Network, choose_network
-from llmos.cluster.node import able, agents, certificates, cgroups, settings
+from llmos.cluster.node import able, agents, certificates, cgroups, links, settings
 from llmos.cluster.node.archive import write_archive
 from llmos.cluster.node.layout import Layout
 from planner.faults import EnvironmentFault
@@ -175,3 +176,27 @@ def test_a_machine_that_cannot_is_told_why(layout: Layout, monkeypatch: pytest.M
     deep = Layout(cluster=Path("/") / ("x" * 80), network=NETWORK)
     with pytest.raises(EnvironmentFault, match="too long a path"):
         able.require(deep, platform="linux")
+
+
+def test_the_machines_rules_go_by_their_mark(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also those of an earlier version, which read otherwise; nobody else's."""
+    ours = f"-m comment --comment {layout.mark}"
+    listed = {
+        "nat": ["-P POSTROUTING ACCEPT", f"-A POSTROUTING -s 10.1.0.2/32 {ours} -j MASQUERADE"],
+        "filter": [f"-A FORWARD -i {layout.mark} -j ACCEPT", "-A FORWARD -m comment --comment \"not ours\" -j DROP",
+                   f"-A FORWARD {ours}9 -j ACCEPT"],
+    }  # fmt: skip
+    deleted: list[str] = []
+
+    def run(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        words = command[command.index("-t") + 1 :] if "-t" in command else command
+        if "-D" in words:
+            deleted.append(" ".join(words))
+        return subprocess.CompletedProcess([], 0, "\n".join(listed.get(words[0], [])), "")
+
+    monkeypatch.setattr(links, "run", run)
+    links.remove(layout)
+    assert deleted == [
+        f"nat -D POSTROUTING -s 10.1.0.2/32 {ours} -j MASQUERADE",
+        f"filter -D FORWARD -i {layout.mark} -j ACCEPT",
+    ]
