@@ -1,4 +1,4 @@
-"""What breaks in pods and on the node, under load."""
+"""What breaks in pods and beside them, under load."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psutil
@@ -19,7 +18,6 @@ from llmos.kube import KubeObject
 __all__ = ["FAULTS"]
 
 FAULTS = Registry()
-_NODE = "real"
 _SEEN_SECONDS = 60.0
 # In the container's control group and in nobody's list of candidates: the kernel takes the application.
 _EATER = """
@@ -87,35 +85,6 @@ def _memory_group(process: psutil.Process) -> str:
             root = Path("/sys/fs/cgroup/memory" if controllers else "/sys/fs/cgroup")
             return str(root / path.lstrip("/") / "cgroup.procs")
     raise AssertionError("the container has no control group for memory")
-
-
-@FAULTS.scenario("node-drained", "the only real node is drained, as far as the disruption budgets allow")
-def _drained(context: Context) -> None:
-    world: ClusterWorld = context.world
-    before = {pod["metadata"]["uid"] for pod in world.pods()}
-    drain = subprocess.Popen(
-        world.kube.command("drain", _NODE, "--ignore-daemonsets", "--delete-emptydir-data", "--timeout=120s",
-                           f"--pod-selector=app.kubernetes.io/instance={world.namespace.removeprefix('llmagentos-')}"),
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    try:
-        left = lambda: before & {pod["metadata"]["uid"] for pod in world.pods()}  # noqa: E731
-        wait_for(lambda: len(left()) == len(before) - 1, "one replica has gone", seconds=_SEEN_SECONDS)
-        time.sleep(5)  # the drain asks again every five seconds, and is refused
-        assert len(left()) == len(before) - 1, "more replicas went than the budget allows"
-    finally:
-        drain.kill()
-        drain.wait()
-        world.kube.run("uncordon", _NODE)
-
-
-@FAULTS.scenario("kubelet-stopped", "the kubelet is stopped for 20 s, and started again; pods go on without it")
-def _kubelet(context: Context) -> None:
-    process = context.world.component("kubelet")
-    process.kill()
-    process.wait(_SEEN_SECONDS)
-    time.sleep(20)
-    context.world.heal()
 
 
 @FAULTS.scenario("etcd-restarted", "etcd is killed and started again; nothing that serves needs it")

@@ -1,4 +1,4 @@
-"""A stack on the embedded cluster's real node, as the place of faults and updates."""
+"""A stack on two real nodes of the embedded cluster, as the place of faults and updates."""
 
 from __future__ import annotations
 
@@ -183,7 +183,7 @@ def cluster_world(*, cluster: str, direct: bool = False) -> Iterator[ClusterWorl
     """Three applications and two stand-ins of a model server in real pods; taken down at the end, with the cluster if
     it was not there before. Requests come through a load balancer on loopback; ``direct``: to the Service."""
     there = embedded.status(name=cluster).exists
-    info = embedded.up(name=cluster, real=True)
+    info = embedded.up(name=cluster, nodes=2)
     with tempfile.TemporaryDirectory(prefix="llmos-reliability-") as name:
         folder = Path(name)
         try:

@@ -23,6 +23,7 @@ from pathlib import Path
 from benchmarks._cluster_elasticity import ELASTICITY
 from benchmarks._cluster_faults import FAULTS
 from benchmarks._cluster_killed import KILLED
+from benchmarks._cluster_nodes import NODES
 from benchmarks._cluster_rollouts import ROLLOUTS
 from benchmarks._cluster_updates import UPDATES
 from benchmarks._cluster_weights import WEIGHTS
@@ -34,8 +35,8 @@ from benchmarks._standin import standin
 
 __all__ = ["CLUSTER", "main", "process_world"]
 
-CLUSTER = {**UPDATES, **FAULTS, **ROLLOUTS, **WEIGHTS, **KILLED, **ELASTICITY}
-"""Scenarios on a cluster with a real node (Linux, root), in the order in which they run."""
+CLUSTER = {**UPDATES, **FAULTS, **NODES, **ROLLOUTS, **WEIGHTS, **KILLED, **ELASTICITY}
+"""Scenarios on a cluster with two real nodes (Linux, root), in the order in which they run."""
 _TOKEN_SECONDS = 0.02
 
 
