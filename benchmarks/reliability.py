@@ -20,6 +20,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from benchmarks._cluster_canary import CANARIES
 from benchmarks._cluster_elasticity import ELASTICITY
 from benchmarks._cluster_faults import FAULTS
 from benchmarks._cluster_killed import KILLED
@@ -35,7 +36,7 @@ from benchmarks._standin import standin
 
 __all__ = ["CLUSTER", "main", "process_world"]
 
-CLUSTER = {**UPDATES, **FAULTS, **NODES, **ROLLOUTS, **WEIGHTS, **KILLED, **ELASTICITY}
+CLUSTER = {**UPDATES, **FAULTS, **NODES, **ROLLOUTS, **WEIGHTS, **KILLED, **CANARIES, **ELASTICITY}
 """Scenarios on a cluster with two real nodes (Linux, root), in the order in which they run."""
 _TOKEN_SECONDS = 0.02
 

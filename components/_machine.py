@@ -24,6 +24,7 @@ class Machine:
         registry_logins: registries that the Docker client is logged in to; names only.
         commit_epochs: when build folders were last committed, in seconds since 1970, by folder as in the plan.
         allow_replace: objects that this run may delete and create again, beside those that the stack file names.
+        canaries: applications of which this run makes a canary beside what serves.
         content_tags: tags that name the content of build folders, by folder, for registries whose tags cannot be moved.
     """
 
@@ -37,6 +38,7 @@ class Machine:
     registry_logins: tuple[str, ...] = ()
     commit_epochs: Mapping[str, int] = field(default_factory=dict)
     allow_replace: tuple[str, ...] = ()
+    canaries: tuple[str, ...] = ()
     content_tags: Mapping[str, str] = field(default_factory=dict)
 
     def base_of(self, folder: str) -> str:

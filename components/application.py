@@ -9,10 +9,11 @@ from typing import Any
 import pulumi
 
 from components._base import Component, Identity, meta
+from components._canary import canary_flows, canary_spec
 from components._kubernetes import KubernetesObject
 from components._network import to_dns
 from components._pod import container, env_list, http_probes, merge, patience, pod_spec, volume, writable
-from planner.plan import APPLICATION_START_SECONDS, ApplicationPlan
+from planner.plan import APPLICATION_START_SECONDS, TRACK, ApplicationPlan, canary_name
 
 __all__ = ["Application", "ApplicationArgs", "Backend"]
 
@@ -39,6 +40,7 @@ class ApplicationArgs:
         image: image with digest.
         pull_secret: Secret that pods pull with; empty for none.
         backend: the model server; None lets the sample application answer by its in-process tiny model.
+        canary: make the plan's canary of this version as well, for an engine that leaves the Deployment as it is.
     """
 
     identity: Identity
@@ -46,6 +48,7 @@ class ApplicationArgs:
     image: pulumi.Input[str]
     pull_secret: str
     backend: Backend | None
+    canary: bool = False
 
 
 class Application(Component):
@@ -89,8 +92,32 @@ class Application(Component):
                 ignore_changes=["spec.replicas"] if autoscaled else None,
             ),
         )
+        if args.canary and application.canary:
+            self._canary(name, args, replicas=application.canary.replicas, after=[account])
         self.key_secret = pulumi.Output.from_input(application.secrets.get("API_KEYS", ("", ""))[0])
         self.register_outputs({"key_secret": self.key_secret})
+
+    def _canary(
+        self, name: str, args: ApplicationArgs, *, replicas: int, after: list[pulumi.Resource]
+    ) -> None:
+        identity, canary = args.identity, canary_name(name)
+        labels = {"labels": {**identity.labels(name, "canary"), TRACK[0]: TRACK[1]}}
+        policy = KubernetesObject(
+            "networking.k8s.io/v1", "NetworkPolicy",
+            f"{canary}-egress",
+            metadata=meta(identity, f"{canary}-egress", "canary") | labels,
+            spec=canary_flows(_egress(name, args)),
+            opts=self.child(),
+        )
+        KubernetesObject(
+            "apps/v1", "Deployment",
+            canary,
+            metadata=meta(
+                identity, canary, "canary", annotations=patience(args.application.rollout_timeout_seconds)
+            ) | labels,
+            spec=canary_spec(_deployment_spec(name, args), replicas=replicas),
+            opts=self.child(depends_on=[*after, policy]),
+        )
 
     def _generated_keys(self, args: ApplicationArgs) -> list[pulumi.Resource]:
         """A Secret with one random API key, made once and kept: later runs ignore the new random value."""

@@ -192,8 +192,8 @@ class LlmStack(Component):
                 identity=self._identity,
                 application=plan,
                 image=self._images[plan.image],
-                pull_secret=self._pull_secret(plan.image),
-                backend=backend,
+                pull_secret=self._pull_secret(plan.image), backend=backend,
+                canary=plan.name in self._machine.canaries,
             ),
             self.child(depends_on=[self._namespace]),
         )

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from planner.plan import Plan
 
 __all__ = [
+    "CANARIES",
     "STACK_FOLDER",
     "cache_dir",
     "commit_epochs",
@@ -35,6 +36,8 @@ __all__ = [
 _NOT_CONTENT = {"__pycache__", ".git", ".venv", ".pytest_cache", ".ruff_cache"}
 
 STACK_FOLDER = "LLMOS_STACK_FOLDER"
+CANARIES = "LLMOS_CANARIES"
+"""Names the applications of which a run makes a canary, with spaces between."""
 
 
 def cache_dir(*, platform: str = sys.platform) -> Path:
@@ -161,6 +164,9 @@ def told(plan: Plan, *, project: Path) -> dict[str, Any]:
     salt = repr((plan.builds, base_image, sorted(cached.items()), given))
     # ECR's tags cannot be moved, so each build has its own.
     immutable = plan.aws is not None and bool(plan.aws.repositories)
+    canaries = tuple(os.environ.get(CANARIES, "").split())
+    # A canary is made to go again.
+    temporary = [f"Deployment/{name}-canary" for name in canaries]
     return {
         "kubeconfig": local_kubeconfig() if local else "",
         "registry": local_registry(plan.registry.server) if local else "",
@@ -171,6 +177,7 @@ def told(plan: Plan, *, project: Path) -> dict[str, Any]:
         "source_commit": os.environ.get("LLMOS_SOURCE_COMMIT", ""),
         "registry_logins": registry_logins() if any(image.tag for image in plan.images) else (),
         "commit_epochs": commit_epochs(folders, project=project) if plan.builds.timestamps == "commit" else {},
-        "allow_replace": tuple(os.environ.get("LLMOS_ALLOW_REPLACE", "").split()),
+        "canaries": canaries,
+        "allow_replace": (*os.environ.get("LLMOS_ALLOW_REPLACE", "").split(), *temporary),
         "content_tags": content_tags(folders, project=project, salt=salt) if immutable else {},
     }

@@ -6,8 +6,10 @@ import argparse
 import dataclasses
 
 from llmos import builds
-from llmos.console import duration, note, step
+from llmos.canary.programs import asked, with_canaries
+from llmos.console import duration, note, step, warn
 from llmos.engines.base import EngineResult
+from llmos.engines.canary import Canaries
 from llmos.git import deployed_commit
 from llmos.images.signing import sign
 from llmos.judging import judge, refuse_mandatory
@@ -25,6 +27,7 @@ from llmos.session import (
 from llmos.stacks import load_stack
 from llmos.state import show_state
 from llmos.synth import Program
+from planner.plan import ApplicationPlan
 
 __all__ = ["add_arguments", "run"]
 
@@ -37,6 +40,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="take over fields that others set in the cluster, instead of naming their owner and stopping",
     )
     parser.add_argument("--yes", action="store_true", help="change a cluster other than the embedded one unasked")
+    parser.add_argument(
+        "--no-canary", action="store_true",
+        help="roll new versions out at once, also of applications that ask for a canary: to go back, say",
+    )
     parser.add_argument(
         "--timeout-minutes", type=float, default=0, metavar="N",
         help="longest wait for the workloads on the kubectl engine; by default what the slowest model needs to load. "
@@ -51,17 +58,29 @@ def run(args: argparse.Namespace) -> int:
         # Before anything is started: a stack over its budget must cost nothing, not even a cluster.
         program, _ = builds.synth_preview(stack)
         refuse_mandatory(judge(program, environment=stack.plan.environment, preview=True))
+        tried = () if args.no_canary else asked(stack.plan)
+        if tried:
+            with with_canaries(tried):
+                beside, _ = builds.synth_preview(stack)
+            refuse_mandatory(judge(beside, environment=stack.plan.environment, preview=True))
     builds.check_images(stack, program, install=not args.no_install)
     commit = deployed_commit(stack)
     session = open_session(args, start=True, stack=stack)
     require_pulumi(session, "up")
+    if tried and session.simulated:
+        note("no canary: pods that are simulated answer nothing that could be watched")
+        tried = ()
+    elif tried and session.kube is None:
+        warn("no canary: the cluster is not reached by kubectl, so nothing can be asked how the new version does")
+        tried = ()
     timeout = args.timeout_minutes * 60 or _timeout_seconds(session)
     if session.engine.name == "pulumi":
         if args.timeout_minutes:
             note("--timeout-minutes changes nothing on the pulumi engine, which waits as long as each object may take")
-        result = _pulumi(session, program, commit=commit)
+        canaries = Canaries(program=beside, applications=tried, stack_file=stack.file.name) if tried else None
+        result = _pulumi(session, program, commit=commit, canaries=canaries)
     else:
-        result = _kubectl(session, timeout_seconds=timeout)
+        result = _kubectl(session, timeout_seconds=timeout, tried=tried)
         note_source(session, commit)
     if stack.settings.builds.signing_key:
         sign(built_references(stack, result.outputs), key=stack.settings.builds.signing_key)
@@ -81,7 +100,7 @@ def _timeout_seconds(session: Session) -> float:
     return max([720, *(workload.rollout_timeout_seconds for workload in (*plan.models, *plan.applications))])
 
 
-def _kubectl(session: Session, *, timeout_seconds: float) -> EngineResult:
+def _kubectl(session: Session, *, timeout_seconds: float, tried: tuple[ApplicationPlan, ...]) -> EngineResult:
     from llmos.engines import apply, lock
 
     stack = session.stack
@@ -94,11 +113,17 @@ def _kubectl(session: Session, *, timeout_seconds: float) -> EngineResult:
     images = builds.build_images(stack, preview, install=session.install)
     program = builds.synth_built(stack, images)
     refuse_mandatory(judge(program, environment=session.run.environment, preview=False))
+    canaries = None
+    if tried:
+        with with_canaries(tried):
+            beside = builds.synth_built(stack, images)
+        refuse_mandatory(judge(beside, environment=session.run.environment, preview=False))
+        canaries = Canaries(program=beside, applications=tried, stack_file=stack.file.name)
     with step("deploying"):
-        return apply.up(session.run, program, timeout_seconds=timeout_seconds)
+        return apply.up(session.run, program, timeout_seconds=timeout_seconds, canaries=canaries)
 
 
-def _pulumi(session: Session, program: Program, *, commit: str) -> EngineResult:
+def _pulumi(session: Session, program: Program, *, commit: str, canaries: Canaries | None) -> EngineResult:
     from llmos.engines import pulumi
 
     if builds.needs_registry(session.stack):
@@ -106,4 +131,4 @@ def _pulumi(session: Session, program: Program, *, commit: str) -> EngineResult:
     run = with_image_env(session, make=True)
     with step("deploying"):
         run = dataclasses.replace(run, env={**run.env, "LLMOS_SOURCE_COMMIT": commit})
-        return pulumi.up(run, program=program)
+        return pulumi.up(run, program=program, canaries=canaries)

@@ -10,9 +10,10 @@ import json
 import time
 from collections.abc import Iterable, Sequence
 
-from llmos.checks.admission import pods_of
+from llmos.engines.admit import admit_pods
 from llmos.engines.applyset import FIELD_MANAGER, ApplySet, delete_objects, raise_refusal
 from llmos.engines.base import ENGINE_LABEL, EngineResult, EngineRun
+from llmos.engines.canary import Canaries, try_out
 from llmos.engines.counts import release
 from llmos.engines.gates import refuse
 from llmos.engines.kubectl import NAME, kube_of, namespace_of, preview, wanted_objects
@@ -29,17 +30,21 @@ from planner.faults import Fault, UserFault
 __all__ = ["up"]
 
 
-def up(run: EngineRun, program: Program, *, timeout_seconds: float) -> EngineResult:
+def up(
+    run: EngineRun, program: Program, *, timeout_seconds: float, canaries: Canaries | None = None
+) -> EngineResult:
     """Apply the program, prune what it no longer has, and wait until its Deployments are available.
 
     Args:
         run: stack and cluster.
         program: synthesised with real digests.
         timeout_seconds: longest wait for the Deployments.
+        canaries: of applications whose new version is tried first; None for none.
 
     Raises:
-        As ``kubectl.preview``; ``UserFault`` for what is not allowed by name; and ``EnvironmentFault`` when another
-        run holds the stack or takes it away, and with the reason of every Deployment that does not come up.
+        As ``kubectl.preview``; ``UserFault`` for what is not allowed by name, and for a canary that is stopped; and
+        ``EnvironmentFault`` when another run holds the stack or takes it away, and with the reason of every Deployment
+        that does not come up.
     """
     started = time.monotonic()
     kube, objects = kube_of(run), kubernetes_objects(program, engine=NAME)
@@ -55,6 +60,8 @@ def up(run: EngineRun, program: Program, *, timeout_seconds: float) -> EngineRes
         state = applyset.state()
         actions = actions or preview(run, program, state=state)
         refuse(actions, run)
+        if canaries:
+            try_out(held.kube, run, program, canaries, applyset=applyset, timeout_seconds=timeout_seconds)
         failed = [item for item in state.members if item["kind"] == "Job" and has_failed(item)]
         for job in failed:
             run.progress(f"  Job {job['metadata']['name']} has given up; it is made again")
@@ -81,7 +88,7 @@ def _apply(kube: Kube, run: EngineRun, program: Program, applyset: ApplySet) -> 
         live = kube.live(objects)
     wanted = wanted_objects(objects, live, program)
     _apply_namespace(kube, [item for item in wanted if item["kind"] == "Namespace"], force=run.force_conflicts)
-    _admit_pods(kube, wanted)
+    admit_pods(kube, wanted)
     applyset.apply([item for item in wanted if item["kind"] != "Namespace"], force=run.force_conflicts)
 
 
@@ -120,15 +127,4 @@ def _apply_namespace(kube: Kube, namespaces: Sequence[KubeObject], *, force: boo
             *(["--force-conflicts"] if force else []), stdin=as_list(namespaces), check=False,
         )
         if done.returncode != 0:
-            raise_refusal(done.stderr)
-
-
-def _admit_pods(kube: Kube, objects: Iterable[KubeObject]) -> None:
-    """Ask the server to admit one pod of every template: Pod Security only warns about a Deployment, and its pods
-    would then be refused one by one without anything failing."""
-    pods = [pod for number, item in enumerate(objects) for pod in pods_of(item, number)]
-    if pods:
-        done = kube.run("create", "--dry-run=server", "-f", "-", stdin=as_list(pods), check=False)
-        # A quota that the running pods have used up is no fault of the template.
-        if done.returncode != 0 and "exceeded quota" not in done.stderr:
             raise_refusal(done.stderr)

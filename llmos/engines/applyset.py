@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import copy
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
@@ -90,6 +91,30 @@ class ApplySet:
             return json.loads(done.stdout)["items"]
         # One kind that the cluster does not know fails the question about all of them.
         return [item for kind in kinds for item in self.kube.get(kind, *where)]
+
+    def add(self, objects: Sequence[KubeObject], *, force: bool = False) -> None:
+        """Create and update the objects as members and prune nothing; for what the set does not have for good.
+
+        Their kinds are noted in the parent first, so that the next ``apply`` finds and prunes what is left of them.
+
+        Raises:
+            As for ``apply``.
+        """
+        state = self.state()
+        kinds = ",".join(sorted(state.listed | {_group_kind(item) for item in objects}))
+        self.kube.run(
+            "annotate", "configmap", self.parent_name, "-n", self.namespace, "--overwrite",
+            f"{_KINDS_ANNOTATION}={kinds}",
+        )
+        marked = copy.deepcopy(list(objects))
+        for item in marked:
+            item["metadata"].setdefault("labels", {})[MEMBER_LABEL] = self.id
+        done = self.kube.run(
+            "apply", "--server-side", f"--field-manager={FIELD_MANAGER}", "-f", "-",
+            *(["--force-conflicts"] if force else []), stdin=as_list(marked), check=False, timeout_seconds=300,
+        )  # fmt: skip
+        if done.returncode != 0:
+            raise_refusal(done.stderr)
 
     def apply(self, objects: Sequence[KubeObject], *, force: bool = False) -> None:
         """Create and update the objects, and prune members that are not among them.

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING
 
 from llmos.engines import gates, pulumi_workspace
 from llmos.engines.base import EngineAction, EngineResult, EngineRun
+from llmos.engines.canary import Canaries
 from llmos.engines.counts import release
 from llmos.engines.kubectl import kube_of
+from llmos.engines.pulumi_canary import try_out
 from llmos.engines.pulumi_cluster import refuse_foreign_namespace
 from llmos.engines.pulumi_events import EventLog
 from llmos.engines.pulumi_faults import errors, violations
@@ -72,15 +74,18 @@ def preview(run: EngineRun, *, program: Program | None = None, refuse: bool = Tr
     return _preview(open_stack(run), program=program, refuse=refuse)
 
 
-def up(run: EngineRun, *, program: Program | None = None, previewed: bool = False) -> EngineResult:
+def up(
+    run: EngineRun, *, program: Program | None = None, previewed: bool = False, canaries: Canaries | None = None
+) -> EngineResult:
     """Create or update the stack.
 
     A preview always comes first, because policies about the whole stack (budgets) are asked at the end of a run, and
     at the end of an update it is too late. ``previewed`` says that the caller has just done that; ``program`` as for
-    ``preview``.
+    ``preview``; ``canaries`` of applications whose new version is tried first.
 
     Raises:
-        UserFault, EnvironmentFault: as for ``preview``; also for each object that was refused or did not become ready.
+        UserFault, EnvironmentFault: as for ``preview``; also for each object that was refused or did not become ready,
+            and for a canary that is stopped.
     """
     started = time.monotonic()
     refuse_foreign_namespace(run)
@@ -91,6 +96,8 @@ def up(run: EngineRun, *, program: Program | None = None, previewed: bool = Fals
     log = EventLog(progress=run.progress)
     if not previewed:
         _preview(session, program=program, said=log.said)
+    if program and canaries:
+        try_out(session, program, canaries)
     if program:
         release(kube_of(run), claims_on_counts(run, program))
     done = guarded(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from llmos.engines.stages import Stages
@@ -60,9 +60,10 @@ def has_failed(job: KubeObject) -> bool:
 
 
 def wait_available(
-    kube: Kube, *, namespace: str, stack: str, progress: Callable[[str], None], timeout_seconds: float
+    kube: Kube, *, namespace: str, stack: str, progress: Callable[[str], None], timeout_seconds: float,
+    names: Collection[str] = (),
 ) -> list[KubeObject]:
-    """Wait until every Deployment of the stack is available and return them.
+    """Wait until every Deployment of the stack, or those of these names, is available and return them.
 
     Raises:
         EnvironmentFault: one fault per Deployment that made no progress in its own deadline, cannot start, or is not
@@ -73,6 +74,7 @@ def wait_available(
     stages = Stages(kube, namespace=namespace, stack=stack, progress=progress)
     while True:
         deployments = kube.get("deployments", "-n", namespace, "-l", f"app.kubernetes.io/instance={stack}")
+        deployments = [item for item in deployments if not names or item["metadata"]["name"] in names]
         waiting = [item for item in deployments if not is_available(item)]
         if not waiting:
             return deployments

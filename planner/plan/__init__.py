@@ -16,6 +16,7 @@ from planner.plan.aws_types import (
     WeightsPlan,
 )
 from planner.plan.builds import FIXED_EPOCH, BuildsPlan
+from planner.plan.canary import TRACK, canary_name
 from planner.plan.hub import EgressPlan, HubPlan
 from planner.plan.images import awaited, promoted
 from planner.plan.make import make_plan
@@ -25,6 +26,7 @@ from planner.plan.serving import GatewayPlan, ScrapePlan
 from planner.plan.types import (
     AWAITED,
     ApplicationPlan,
+    CanaryPlan,
     CostItem,
     Decision,
     GpuPoolPlan,
@@ -42,12 +44,14 @@ __all__ = [
     "APPLICATION_START_SECONDS",
     "AWAITED",
     "FIXED_EPOCH",
+    "TRACK",
     "AdapterPlan",
     "ApplicationPlan",
     "ArtifactPlan",
     "AwsPlan",
     "BuildsPlan",
     "CachePlan",
+    "CanaryPlan",
     "ClusterPlan",
     "CostItem",
     "Decision",
@@ -73,6 +77,7 @@ __all__ = [
     "SubnetPlan",
     "WeightsPlan",
     "awaited",
+    "canary_name",
     "make_plan",
     "node_role",
     "promoted",

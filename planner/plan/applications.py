@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+from planner.plan.canary import plan_canary
 from planner.plan.rollout import APPLICATION_START_SECONDS, rollout_seconds
 from planner.plan.schedules import lead_minutes, plan_schedule
 from planner.plan.types import ApplicationPlan, ImagePlan
@@ -87,4 +88,5 @@ def _plan(name: str, application: Application, *, image: ImagePlan, model: Model
             stream_seconds=stream_seconds(model),
         ),
         pod_overrides=application.pod_overrides,
+        canary=plan_canary(application.canary, replicas=replicas if fixed else replicas.min),
     )

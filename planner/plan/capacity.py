@@ -104,8 +104,9 @@ def plan_namespace(
     applications: tuple[ApplicationPlan, ...],
     models: tuple[ModelPlan, ...],
 ) -> NamespacePlan:
-    """The namespace with a quota that admits every workload at its maximum, and one surge pod of each."""
+    """The namespace with a quota that admits every workload at its maximum, one surge pod of each, and canaries."""
     pods = [(a.replicas_max + 1, a.cpu_cores, a.memory_gib, 0) for a in applications]
+    pods += [(a.canary.replicas, a.cpu_cores, a.memory_gib, 0) for a in applications if a.canary]
     pods += [(m.replicas_max + m.surge * len(m.parts), m.cpu_cores, m.memory_gib, _whole(m)) for m in models]
     pods += [(1, *_FETCHER, 0) for m in models if m.weights.download == "job"]
     pods += [(1, *_PICKER, 0) for m in models if m.picker]

@@ -9,12 +9,14 @@ from typing import Any
 
 from planner.plan.aws_types import AwsPlan, ClusterPlan, ServiceCost
 from planner.plan.builds import BuildsPlan
+from planner.plan.canary import CanaryPlan
 from planner.plan.model_plan import ModelPlan, ScheduledMinimum
 from planner.plan.serving import ScrapePlan
 
 __all__ = [
     "AWAITED",
     "ApplicationPlan",
+    "CanaryPlan",
     "CostItem",
     "Decision",
     "GpuPoolPlan",
@@ -101,6 +103,7 @@ class ApplicationPlan:
     rollout_timeout_seconds: int
     pod_overrides: dict[str, Any]
     schedule: tuple[ScheduledMinimum, ...] | None = None
+    canary: CanaryPlan | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -186,8 +186,14 @@ def _names(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
             what=f"`{name}` names an application and a model; both make a Service of that name",
             where=f"{where}: models.{name}", fix="rename one of them",
         )
+    taken = {*_map(raw, "applications"), *_map(raw, "models")}
+    for name, application in _map(raw, "applications").items():
+        if isinstance(application, Mapping) and application.get("canary") is not None and f"{name}-canary" in taken:
+            yield Fault(
+                what=f"`{name}-canary` is what the Deployment of the canary of `{name}` is called",
+                where=f"{where}: applications.{name}.canary", fix=f"rename `{name}-canary`",
+            )
     if isinstance(_map(raw, "gpu_pool").get("spot"), Mapping):
-        taken = {*_map(raw, "applications"), *_map(raw, "models")}
         for name in sorted(f"{name}-spot" for name in _map(raw, "models")):
             if name in taken:
                 yield Fault(

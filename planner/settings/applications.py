@@ -17,6 +17,7 @@ from planner.settings._base import (
     TagRef,
     looks_like_secret,
 )
+from planner.settings.canary import Canary
 from planner.settings.traffic import RequestHistory
 
 __all__ = ["Application", "ApplicationReplicas", "Endpoint", "Image", "Resources"]
@@ -122,6 +123,8 @@ class Application(Settings):
     """Environment variables from Kubernetes Secrets. ``API_KEYS`` holds the keys of callers."""
     endpoint: Endpoint = Endpoint()
     """The Service in front."""
+    canary: Canary | None = None
+    """A new version first runs beside the old one and is watched; by default it replaces it at once, pod by pod."""
     pod_overrides: dict[str, Any] = {}
     """Merged last into the pod's spec (maps deeply, lists of named entries by name); policies still apply."""
 

@@ -1,0 +1,1 @@
+"""Canaries: what their pods say of themselves, and the verdict on it."""
