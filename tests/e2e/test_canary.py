@@ -67,7 +67,7 @@ def deployed(
     monkeypatch.setattr(Pods, "_figures", lambda pods, name: made.answer(pods, name))
     said = made.up()
     assert said.returncode == 0, said.stderr
-    assert "canary" not in said.stderr
+    assert "canary of" not in said.stderr
     return made
 
 
@@ -109,7 +109,7 @@ def test_what_needs_no_canary_has_none(deployed: Stack, monkeypatch: pytest.Monk
     monkeypatch.setattr(canary, "watch", lambda pods: pytest.fail("nothing is to be watched"))
     assert deployed.up(replicas=3).returncode == 0, "the pods stay what they are"
     said = deployed.up("--no-canary", env={"RELEASE": "2"})
-    assert said.returncode == 0 and "canary" not in said.stderr
+    assert said.returncode == 0 and "canary of" not in said.stderr
     assert deployed.up(canary=None, env={"RELEASE": "3"}).returncode == 0
 
 

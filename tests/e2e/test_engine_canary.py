@@ -38,7 +38,7 @@ def test_a_bad_version_is_gone_and_a_good_one_is_rolled_out(
     monkeypatch.setattr(Pods, "_figures", lambda pods, name: (
         counted[name in pods.canaries] if name in pods.first else Figures(ttft={0.1: 0, 1.0: 0})
     ))  # fmt: skip
-    assert "canary" not in release(stack, "1")
+    assert "canary of" not in release(stack, "1")
     before = pod(stack)
 
     counted[True] = Figures(requests=240, errors=29, ttft={0.1: 200, 1.0: 0})
@@ -52,7 +52,7 @@ def test_a_bad_version_is_gone_and_a_good_one_is_rolled_out(
         patched.setattr(pulumi_canary, "_remove", lambda *_: None)
         release(stack, "2", code=2)
     assert stack.live("deployment", "web-canary") and pod(stack) == before
-    assert "canary" not in release(stack, "1")
+    assert "canary of" not in release(stack, "1")
     gone(stack)
 
     counted[True] = good

