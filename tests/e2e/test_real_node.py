@@ -13,6 +13,7 @@ from llmos.cluster.node import removal
 from llmos.cluster.node.layout import NODE_NAME
 from llmos.cluster.processes import NODE_COMPONENTS
 from llmos.daemons import wait_until
+from tests.e2e.conftest import command_line
 from tests.e2e.real_node import NAME, PAUSE, apply, cube, layout, phases, pod, reboot, traces
 
 # With the tests of its stack, which build an image.
@@ -51,7 +52,7 @@ def test_a_volume_is_the_pods_to_write_to(real_cluster: ClusterInfo) -> None:
 
 
 @pytest.mark.parametrize("fault", ["killed", "rebooted"])
-def test_up_heals_a_node(real_cluster: ClusterInfo, fault: str) -> None:
+def test_up_heals_a_node(real_cluster: ClusterInfo, fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
     node = layout()
     (volume,) = node.volumes.iterdir()
     (volume / fault).write_text("kept", encoding="utf-8")
@@ -62,7 +63,10 @@ def test_up_heals_a_node(real_cluster: ClusterInfo, fault: str) -> None:
         reboot(node)
         left = traces(node)
         assert left.pop("files") and not any(left.values())
-    assert not embedded.status(name=NAME).running
+    status = embedded.status(name=NAME)
+    assert not status.running and f"{', '.join(NODE_COMPONENTS)} stopped)" in str(status)
+    monkeypatch.setenv("LLMOS_CLUSTER", NAME)
+    assert "kubelet, kube-proxy, kube-network-policies stopped" in command_line("doctor").stdout
     said: list[str] = []
     assert embedded.up(name=NAME, progress=said.append) == real_cluster
     assert "starting the real node ..." in said
