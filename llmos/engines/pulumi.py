@@ -20,6 +20,7 @@ from llmos.engines.pulumi_canary import try_out
 from llmos.engines.pulumi_cluster import refuse_foreign_namespace
 from llmos.engines.pulumi_events import EventLog
 from llmos.engines.pulumi_faults import errors, violations
+from llmos.engines.pulumi_leaving import made_room
 from llmos.engines.pulumi_managers import hand_over
 from llmos.engines.pulumi_protection import kept, release_deployments, release_named
 from llmos.engines.pulumi_recovery import adopt_pending
@@ -94,19 +95,19 @@ def up(
     release_named(session, run.allow_replace)
     hand_over(session)
     log = EventLog(progress=run.progress)
-    if not previewed:
-        _preview(session, program=program, said=log.said)
+    actions = () if previewed else _preview(session, program=program, said=log.said)
     if program and canaries:
         try_out(session, program, canaries)
     if program:
         release(kube_of(run), claims_on_counts(run, program))
-    done = guarded(
-        lambda: session.stack.up(
-            on_event=log.feed, policy_packs=[str(run.policy_pack)], policy_pack_configs=[str(run.policy_config)],
-            refresh=session.moved, color="never", show_secrets=False, suppress_outputs=True, suppress_progress=True,
-        ),
-        session=session, log=log, doing="up",
-    )  # fmt: skip
+    with made_room(run, actions):
+        done = guarded(
+            lambda: session.stack.up(
+                on_event=log.feed, policy_packs=[str(run.policy_pack)], policy_pack_configs=[str(run.policy_config)],
+                refresh=session.moved, color="never", show_secrets=False, suppress_outputs=True, suppress_progress=True,
+            ),
+            session=session, log=log, doing="up",
+        )  # fmt: skip
     session.workspace.remember_cluster(session.cluster_uid)
     hand_over(session)
     return EngineResult(
