@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 from llmos.engines.base import EngineAction, EngineRun
 from llmos.engines.kubectl import kube_of
+from llmos.kube import KubeObject
 
 __all__ = ["made_room"]
 
@@ -19,25 +20,29 @@ _GONE_SECONDS = 300
 
 @contextmanager
 def made_room(run: EngineRun, actions: Collection[EngineAction]) -> Iterator[None]:
-    """Around an update that changes the quota: the pods of Deployments that it deletes go first. They come back when
-    the update fails, because the stack file that has them may be the next one.
+    """Around an update that changes the quota, or finds that it has refused pods: the pods of Deployments that are
+    deleted go first. They come back when the update fails, because the stack file that has them may be the next one.
 
     Args:
         run: stack and cluster; nothing is done without a kubectl.
         actions: what the update is going to do.
     """
-    lowered = any(action.kind == "ResourceQuota" and action.action == "update" for action in actions)
-    names = [
+    names = {
         (action.namespace, action.name) for action in actions
         if action.kind == "Deployment" and action.action == "delete" and not action.replaces
-    ]  # fmt: skip
-    if run.kubectl is None or not lowered or not names:
+    }  # fmt: skip
+    if run.kubectl is None or not names:
         yield
         return
-    kube, counts = kube_of(run), {}
-    for namespace, name in names:
-        for deployment in kube.get("deployment", name, "-n", namespace):
-            counts[namespace, name] = deployment["spec"].get("replicas", 1)
+    kube = kube_of(run)
+    live = kube.get("deployments", "-n", run.namespace)
+    changed = any(action.kind == "ResourceQuota" and action.action == "update" for action in actions)
+    counts = {}
+    if changed or any(_refused(deployment) for deployment in live):
+        for item in live:
+            key = (item["metadata"]["namespace"], item["metadata"]["name"])
+            if key in names:
+                counts[key] = item["spec"].get("replicas", 1)
     try:
         for namespace, name in counts:
             run.progress(f"  Deployment {name} goes first: its pods count against the quota of what stays")
@@ -53,3 +58,9 @@ def made_room(run: EngineRun, actions: Collection[EngineAction]) -> Iterator[Non
         for (namespace, name), count in counts.items():
             kube.run("scale", "deployment", name, "-n", namespace, f"--replicas={count}", check=False)
         raise
+
+
+def _refused(deployment: KubeObject) -> bool:
+    """Whether an earlier run has lowered the quota already, and waited for pods until it ended."""
+    conditions = deployment.get("status", {}).get("conditions", [])
+    return any(one["type"] == "ReplicaFailure" and "exceeded quota" in one.get("message", "") for one in conditions)
