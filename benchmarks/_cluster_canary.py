@@ -5,7 +5,8 @@ from __future__ import annotations
 import shutil
 from typing import Any
 
-from benchmarks._cluster_world import APPLICATION, ClusterWorld
+from benchmarks._cluster_world import APPLICATION, ClusterWorld, Said
+from benchmarks._load import Load, Report
 from benchmarks._scenarios import Context, Registry
 from llmos.images.build import build
 from llmos.paths import PROJECT_ROOT
@@ -13,7 +14,7 @@ from llmos.paths import PROJECT_ROOT
 __all__ = ["CANARIES"]
 
 CANARIES = Registry()
-# Three pods and one: a quarter of the requests and streams of the load within half a minute.
+# Three pods and one: a quarter of the requests and streams of new connections within the time.
 _CANARY = {"watch_seconds": 40, "min_requests": 15, "max_error_rate": 0.02, "max_ttft_ms": 700}
 _STREAMED = "        pace = Pace(started)\n"
 _ANSWERED = "        request = parse_chat(body)\n"
@@ -29,13 +30,15 @@ _CHANGES = {
 
 @CANARIES.scenario("canary-slow", "a version whose streams begin late is stopped; no request is lost")
 def _slow(context: Context) -> None:
-    said = _is_stopped(context.world, "slow")
+    said, seen = _is_stopped(context.world, "slow")
+    assert seen.lost == 0, seen.problems
     assert "TTFT (95 of 100)" in said and "> 700 ms" in said, said[-2000:]
 
 
 @CANARIES.scenario("canary-failing", "a version that fails a fifth of its requests is stopped", spares=False)
 def _failing(context: Context) -> None:
-    said = _is_stopped(context.world, "failing")
+    said, seen = _is_stopped(context.world, "failing")
+    assert seen.problems.keys() == {"HTTP 500 broken"}, seen.problems
     assert "error rate" in said and "> 0.02" in said, said[-2000:]
 
 
@@ -44,27 +47,31 @@ def _good(context: Context) -> None:
     world: ClusterWorld = context.world
     now = world.raw["applications"][APPLICATION]["image"]["ref"]
     other = world.images["second" if now == world.images["first"] else "first"]
-    said = world.up(_asking(world, other))
+    said, seen = _up(world, other)
+    assert seen.lost == 0, seen.problems
     assert said.code == 0 and f"canary of {APPLICATION} is good" in said.text, said.text[-2000:]
     assert {pod["spec"]["containers"][0]["image"] for pod in _staying(world)} == {other}
     assert _names(world) == {APPLICATION}
 
 
-def _is_stopped(world: ClusterWorld, variant: str) -> str:
+def _up(world: ClusterWorld, image: str) -> tuple[Said, Report]:
+    """``up`` under clients that connect anew for each request: connections that exist never reach new pods."""
+    with Load(url=world.url, key=world.key, per_second=10, streams=4, stream_tokens=20, reconnect=True) as load:
+        said = world.up(world.changed(image={"ref": image}, canary=_CANARY))
+        return said, load.stop()
+
+
+def _is_stopped(world: ClusterWorld, variant: str) -> tuple[str, Report]:
     """``up`` of a changed copy of the application ends with 1, and the pods are those from before."""
     before = {pod["metadata"]["uid"] for pod in _staying(world)}
     generation = _deployment(world)["metadata"]["generation"]
-    said = world.up(_asking(world, _variant(world, variant)))
+    said, seen = _up(world, _variant(world, variant))
     assert said.code == 1 and f"canary of `{APPLICATION}` stopped" in said.text, said.text[-2000:]
     assert "To fix:" in said.text and "Traceback" not in said.text
     assert {pod["metadata"]["uid"] for pod in _staying(world)} == before
     assert _deployment(world)["metadata"]["generation"] == generation
     assert _names(world) == {APPLICATION}
-    return said.text
-
-
-def _asking(world: ClusterWorld, image: str) -> dict[str, Any]:
-    return world.changed(image={"ref": image}, canary=_CANARY)
+    return said.text, seen
 
 
 def _variant(world: ClusterWorld, name: str) -> str:

@@ -73,6 +73,7 @@ class Load:
         streams: streams that are open at any time.
         stream_tokens: length of a stream; a new one follows.
         begin_seconds: for the first answers to come.
+        reconnect: a connection for each request, where replicas that are new shall get their share.
     """
 
     url: str
@@ -81,6 +82,7 @@ class Load:
     streams: int = 20
     stream_tokens: int = 100
     begin_seconds: float = 60.0
+    reconnect: bool = False
     outcomes: list[Outcome] = field(default_factory=list)
     kills: list[tuple[float, float]] = field(default_factory=list)
     _ending: threading.Event = field(default_factory=threading.Event)
@@ -114,7 +116,7 @@ class Load:
     async def _run(self) -> None:
         headers = {"authorization": f"Bearer {self.key}"}
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS, sock_read=_REQUEST_SECONDS)
-        connector = aiohttp.TCPConnector(limit=0)
+        connector = aiohttp.TCPConnector(limit=0, force_close=self.reconnect)
         async with aiohttp.ClientSession(headers=headers, timeout=timeout, connector=connector) as session:
             await asyncio.gather(self._short_requests(session), *(self._streams(session) for _ in range(self.streams)))
 
