@@ -16,6 +16,7 @@ __all__ = ["engine_stack"]
 
 pytestmark = NEEDED
 
+ENDPOINT = {"type": "ClusterIP"}
 CANARY = {"watch_seconds": 5, "max_ttft_ms": 500}
 
 
@@ -26,7 +27,9 @@ def pod(stack: EngineStack) -> Any:
 
 
 def release(stack: EngineStack, name: str, *words: str, code: int = 0) -> str:
-    stack.write({"web": application(canary=CANARY, replicas={"min": 2, "max": 4}, env={"RELEASE": name})})
+    web = application(canary=CANARY, replicas={"min": 2, "max": 4}, env={"RELEASE": name}, endpoint=ENDPOINT)
+    # Outside dev, where workloads are protected and a canary must go all the same.
+    stack.write({"web": web}, environment="staging")
     return stack.run("up", *words, code=code).stderr
 
 
