@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -83,19 +83,36 @@ def is_canary(item: KubeObject) -> bool:
 
 
 def watch(
-    pods: Pods, *, clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep
-) -> Verdict:
-    """Watch until the verdict is clear or the time is up; ``clock`` and ``sleep`` in seconds."""
+    watched: Sequence[Pods], *, clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep
+) -> list[Verdict]:
+    """Watch until all are found good, or one is to be stopped: then nothing is to be learnt from the others.
+
+    Args:
+        watched: pods of applications, whose canaries are ready.
+        clock: seconds.
+        sleep: waits for so many seconds.
+
+    Returns:
+        One verdict each; of those that were still watched as another was stopped it says ``watch``.
+    """
     started = clock()
-    pods.read(canary=True)
+    found = [Verdict(says="watch") for _ in watched]
+    for pods in watched:
+        pods.read(canary=True)
     while True:
-        left = pods.plan.watch_seconds - (clock() - started)
+        open_ones = [pods for pods, said in zip(watched, found, strict=True) if said.says == "watch"]
+        left = started + min(pods.plan.watch_seconds for pods in open_ones) - clock()
         sleep(max(0.0, min(_POLL_SECONDS, left)))
-        over = clock() - started >= pods.plan.watch_seconds
-        broken = _ended(pods.read(canary=True))
-        found = Verdict(says="stop", why=broken) if broken else verdict_on(pods.seen(canary=True), pods.plan, over=over)
-        if found.says != "watch":
+        for number, pods in enumerate(watched):
+            if found[number].says == "watch":
+                found[number] = _look(pods, over=clock() >= started + pods.plan.watch_seconds)
+        if all(said.says == "go" for said in found) or any(said.says == "stop" for said in found):
             return found
+
+
+def _look(pods: Pods, *, over: bool) -> Verdict:
+    broken = _ended(pods.read(canary=True))
+    return Verdict(says="stop", why=broken) if broken else verdict_on(pods.seen(canary=True), pods.plan, over=over)
 
 
 def _ended(pods: Iterable[KubeObject]) -> str:

@@ -7,9 +7,9 @@ is the canary. All of it belongs to the stack's ApplySet, so the next `up` or `d
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from llmos.canary.verdict import Verdict
 from llmos.canary.watch import Pods, watch
 from llmos.engines.admit import admit_pods
 from llmos.engines.applyset import ApplySet, delete_objects
@@ -85,16 +85,18 @@ def announce(run: EngineRun, tried: Iterable[ApplicationPlan]) -> None:
 
 
 def refuse_bad(kube: Kube, run: EngineRun, tried: Iterable[ApplicationPlan], stack_file: str) -> None:
-    """Watch the canaries, all at the same time.
+    """Watch the canaries, all at the same time, until one is stopped or all are good.
 
     Raises:
         UserFault: one fault for each that is stopped.
     """
-    applications = list(tried)
-    with ThreadPoolExecutor(len(applications)) as pool:
-        faults = list(pool.map(lambda one: _watched(kube, run, one, stack_file), applications))
-    if stopped := [fault for fault in faults if fault]:
-        raise UserFault(stopped)
+    watched = [Pods(kube=kube, namespace=run.namespace, stack=run.stack, application=one) for one in tried]
+    for pods in watched:
+        pods.read(canary=False)
+    said = list(zip(watched, watch(watched), strict=True))
+    faults = [fault for pods, found in said if (fault := _fault(run, pods, found, stack_file))]
+    if faults:
+        raise UserFault(faults)
 
 
 def _changed(
@@ -133,19 +135,18 @@ def _made(kube: Kube, program: Program, beside: Program, tried: Sequence[Applica
     ]  # fmt: skip
 
 
-def _watched(kube: Kube, run: EngineRun, application: ApplicationPlan, stack_file: str) -> Fault | None:
-    pods = Pods(kube=kube, namespace=run.namespace, stack=run.stack, application=application)
-    pods.read(canary=False)
-    found = watch(pods)
+def _fault(run: EngineRun, pods: Pods, found: Verdict, stack_file: str) -> Fault | None:
+    name = pods.application.name
     pods.read(canary=False)
     others = pods.seen(canary=False)
     beside = f"the version that serves: error rate {others.error_rate:.3g} over {others.requests} requests"
     if found.says == "go":
-        run.progress(f"canary of {application.name} is good{' enough' if found.few else ''}: {found.why}; {beside}")
+        run.progress(f"canary of {name} is good{' enough' if found.few else ''}: {found.why}; {beside}")
+    if found.says != "stop":
         return None
     few = "send it more requests, watch longer (watch_seconds), lower min_requests, or set when_too_few: proceed; "
     return Fault(
-        what=f"canary of `{application.name}` stopped: {found.why}",
-        where=f"{stack_file}: applications.{application.name}.canary", nearest=f"{beside}, and goes on",
+        what=f"canary of `{name}` stopped: {found.why}", where=f"{stack_file}: applications.{name}.canary",
+        nearest=f"{beside}, and goes on",
         fix=f"{few if found.few else 'mend the new version; '}`up --no-canary` rolls out without a canary",
     )

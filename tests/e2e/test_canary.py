@@ -76,8 +76,8 @@ def test_a_good_version_is_rolled_out_and_a_bad_one_is_gone(
 ) -> None:
     before = deployed.deployments()["web"]
     during: list[dict[str, dict[str, Any]]] = []
-    watched: Callable[[Pods], Any] = canary.watch
-    monkeypatch.setattr(canary, "watch", lambda pods: during.append(deployed.deployments()) or watched(pods))
+    watched: Callable[[list[Pods]], Any] = canary.watch
+    monkeypatch.setattr(canary, "watch", lambda all_pods: during.append(deployed.deployments()) or watched(all_pods))
 
     deployed.counted[True] = Figures(requests=240, errors=29, ttft={0.1: 200, 1.0: 0})
     said = deployed.up(env={"RELEASE": "bad"})
@@ -106,7 +106,7 @@ def test_a_good_version_is_rolled_out_and_a_bad_one_is_gone(
 
 
 def test_what_needs_no_canary_has_none(deployed: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(canary, "watch", lambda pods: pytest.fail("nothing is to be watched"))
+    monkeypatch.setattr(canary, "watch", lambda _: pytest.fail("nothing is to be watched"))
     assert deployed.up(replicas=3).returncode == 0, "the pods stay what they are"
     said = deployed.up("--no-canary", env={"RELEASE": "2"})
     assert said.returncode == 0 and "canary of" not in said.stderr
@@ -116,7 +116,7 @@ def test_what_needs_no_canary_has_none(deployed: Stack, monkeypatch: pytest.Monk
 def test_a_killed_run_leaves_what_the_next_one_removes(deployed: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     objects = {key: comparable(item) for key, item in deployed.deployments().items()}
 
-    def killed(_: Pods) -> None:
+    def killed(_: list[Pods]) -> None:
         raise EnvironmentFault(Fault(what="killed", where="here", fix="nothing"))
 
     with monkeypatch.context() as patched:

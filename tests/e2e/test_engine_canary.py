@@ -65,7 +65,7 @@ def test_a_bad_version_is_gone_and_a_good_one_is_rolled_out(
     assert "nothing changed" in release(stack, "good")
 
 
-def fails(_: Pods) -> None:
+def fails(_: list[Pods]) -> None:
     raise EnvironmentFault(Fault(what="killed", where="here", fix="nothing"))
 
 

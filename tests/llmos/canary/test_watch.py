@@ -45,7 +45,7 @@ class Watched(Pods):
         self.now += seconds
 
     def run(self) -> Any:
-        return watch(self, clock=lambda: self.now, sleep=self.sleep)
+        return watch([self], clock=lambda: self.now, sleep=self.sleep)[0]
 
 
 OLD, NEW = pod("assistant-1", canary=False), pod("assistant-canary-1", canary=True)
@@ -91,3 +91,14 @@ def test_each_side_is_asked_alone(canary: bool) -> None:
     watched = Watched([Figures()], pods=[OLD, NEW])
     watched.read(canary=canary)
     assert watched.asked == [(NEW if canary else OLD)["metadata"]["name"]]
+
+
+def test_several_are_watched_together_until_one_is_stopped() -> None:
+    good = Watched([Figures(), Figures(requests=30)], pods=[NEW], watch_seconds=12)
+    later = Watched([Figures(), Figures(requests=30)], pods=[NEW], watch_seconds=20)
+    found = watch([good, later], clock=lambda: good.now, sleep=good.sleep)
+    assert [one.says for one in found] == ["go", "go"] and good.now == 20
+    bad = Watched([Figures(), Figures(), Figures(requests=30, errors=30)], pods=[NEW], watch_seconds=60)
+    good = Watched([Figures(), Figures(requests=30)], pods=[NEW], watch_seconds=60)
+    found = watch([good, bad], clock=lambda: good.now, sleep=good.sleep)
+    assert [one.says for one in found] == ["watch", "stop"] and good.now == 10
