@@ -63,7 +63,7 @@ def settle(
     if count is None and real is not None:
         wanted = (wanted or 1) if real else 0
     has = 1 if wanted is None else wanted
-    nodes.leave(beyond=has)
+    nodes.leave(beyond=has, progress=progress)
     if has and not nodes.ensure(has, asked=wanted is not None, install=install, progress=progress):
         has = 0
     if record.real_nodes != has:

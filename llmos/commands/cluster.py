@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from llmos.console import note
+from planner.faults import Fault, UserFault
 from planner.machine import local_cluster
 
 __all__ = ["add_arguments", "run"]
@@ -26,6 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from llmos.cluster import embedded, kind
 
+    if args.kind and (args.real_node is not None or args.real_nodes is not None):
+        what = "the nodes of a kind cluster are containers, all of them real: there is nothing to choose"
+        raise UserFault(Fault(what=what, where="--kind", fix="leave --real-node and --real-nodes out"))
     module, name = (kind if args.kind else embedded), local_cluster()
     if args.action == "up":
         options = {} if args.kind else {"real": args.real_node, "nodes": args.real_nodes}

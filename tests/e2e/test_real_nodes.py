@@ -119,7 +119,9 @@ def test_nothing_of_them_stays(two: ClusterInfo, real_cluster: ClusterInfo) -> N
     assert all(kind for found in during for kind in found.values()), "what is not found now would not be missed either"
     assert len({node.mark for node in (*nodes, layout())}) == 3 and nodes[0].network != layout().network
 
-    info = embedded.up(name=TWO, nodes=1)
+    said: list[str] = []
+    info = embedded.up(name=TWO, nodes=1, progress=said.append)
+    assert said == ["draining node real-2 ..."], "and the first goes on as it is"
     assert info.real_nodes == ("real",) and not any(traces(nodes[1]).values())
     assert {item["metadata"]["name"] for item in cube(info).get("nodes")} == {"real", *BASE_NODES}
     info = embedded.up(name=TWO, real=False)

@@ -13,6 +13,7 @@ from llmos.cluster.node import able, addons, join, removal
 from llmos.cluster.node.layout import Layout, begun, layouts
 from llmos.cluster.nodes import readiness
 from llmos.cluster.processes import states
+from llmos.console import note
 from llmos.daemons import wait_until
 from llmos.process import run
 from planner.faults import EnvironmentFault, Fault, LlmosError
@@ -66,15 +67,23 @@ class RealNodes:
                 f"no real node, so nothing runs in pods: {error.faults[0].what}\n"
                 "  `python3 -m llmos cluster up --real-node` tries again"
             )
-            self.leave()
+            self.leave(progress=progress)
             return False
         self._reserve(real=True)
         return True
 
-    def leave(self, *, beyond: int = 0) -> None:
-        """Take those with higher numbers out of the cluster and off the machine. Pods of the last go back to simulated
-        nodes."""
+    def leave(self, *, beyond: int = 0, progress: Progress = note) -> None:
+        """Take those with higher numbers out of the cluster and off the machine. Where others stay, pods move there
+        first; else they go back to simulated nodes.
+
+        Args:
+            beyond: how many stay.
+            progress: receives what is being done.
+        """
         for layout in reversed(leaving := [one for one in begun(self._layouts) if one.number > beyond]):
+            if beyond:
+                progress(f"draining node {layout.name} ...")
+                join.drain(layout, kubectl=self._kubectl)
             join.forget(layout, kubectl=self._kubectl)
             removal.remove(layout)
         if leaving and beyond:

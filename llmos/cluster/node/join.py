@@ -10,7 +10,10 @@ from llmos.cluster.node.layout import Layout
 from llmos.cluster.processes import states
 from llmos.process import run
 
-__all__ = ["ensure_running", "forget"]
+__all__ = ["drain", "ensure_running", "forget"]
+
+# Time for open streams to end; a budget that allows nothing must not keep a node forever.
+_DRAIN_SECONDS = 180
 
 
 def ensure_running(layout: Layout, *, nodes: int, binaries: NodeBinaries, kubectl: Path, api_port: int) -> None:
@@ -43,6 +46,13 @@ def ensure_running(layout: Layout, *, nodes: int, binaries: NodeBinaries, kubect
     for daemon in made:
         if daemon.name not in alive:
             daemon.start()
+
+
+def drain(layout: Layout, *, kubectl: Path) -> None:
+    """Let its pods go as disruption budgets allow; what did not go in time is lost with the node."""
+    command = [kubectl, "--kubeconfig", layout.cluster / "kubeconfig.yaml", "drain", layout.name]
+    words = ["--ignore-daemonsets", "--delete-emptydir-data", "--force", f"--timeout={_DRAIN_SECONDS}s"]
+    run([*command, *words], check=False)
 
 
 def forget(layout: Layout, *, kubectl: Path) -> None:

@@ -40,6 +40,7 @@ def command_line(*words: str) -> int:
     (["--real-nodes", "7"], "a cluster has from 0 to 4 real nodes, not 7", "--real-nodes 4"),
     (["--real-nodes=-1"], "a cluster has from 0 to 4 real nodes, not -1", "--real-nodes 0"),
     (["--no-real-node", "--real-nodes", "2"], "`--no-real-node` and `--real-nodes 2` contradict", "leave one"),
+    (["--kind", "--real-nodes", "2"], "the nodes of a kind cluster are containers", "leave --real-node and"),
     (["--real-node", "--real-nodes", "0"], "`--real-node` and `--real-nodes 0` contradict", "leave one"),
 ])  # fmt: skip
 def test_a_number_that_cannot_be_is_refused_before_anything_is_made(
@@ -67,7 +68,7 @@ class Nodes:
         self.calls.append((count, asked))
         return self.can
 
-    def leave(self, *, beyond: int = 0) -> None:
+    def leave(self, *, beyond: int = 0, progress: Any) -> None:
         self.calls.append(beyond)
 
 
