@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from llmos.kube import KubeObject
 
-__all__ = ["event_lines", "newest_last", "plain_reason"]
+__all__ = ["event_lines", "newest_last", "plain_reason", "refused_node"]
 
 _SHOWN = 8
 # The scheduler adds to every reason what preemption and dynamic resources could not do about it.
@@ -24,14 +24,21 @@ def newest_last(events: Sequence[KubeObject]) -> list[KubeObject]:
     return sorted(events, key=_when)
 
 
+def refused_node(events: Iterable[KubeObject], pod: str) -> str:
+    """Why the node autoscaler makes no node for a pod, in its newest event; empty where it has not refused."""
+    own = [event for event in events if event.get("reason") == "FailedScheduling" and _subject(event) == f"Pod/{pod}"]
+    said = [event["message"] for event in newest_last(own) if _component(event) == "karpenter"]
+    return plain_reason(said[-1]) if said else ""
+
+
 def event_lines(events: Sequence[KubeObject], *, unready: Collection[str]) -> list[str]:
-    """The newest warnings, or the newest events where nothing warns; each (reason, object) once.
+    """The newest warnings, or the newest events where nothing warns; each (reason, object, source) once.
 
     Args:
         events: of the namespace, in the order of time.
         unready: names of the pods that do not serve. A warning about any other pod is over: it serves, or has gone.
     """
-    newest = {(event["reason"], _subject(event)): event for event in events}
+    newest = {(event["reason"], _subject(event), _component(event)): event for event in events}
     latest = newest_last(list(newest.values()))
     warnings = [event for event in latest if event.get("type") == "Warning" and _holds(event, unready)]
     shown = (warnings or [event for event in latest if event.get("type") != "Warning"])[-_SHOWN:]
@@ -51,6 +58,10 @@ def _when(event: KubeObject) -> str:
 
 def _time(event: KubeObject) -> str:
     return re.sub(r"\.\d+", "", _when(event)).replace("T", " ").replace("Z", " UTC")
+
+
+def _component(event: KubeObject) -> str:
+    return event.get("reportingComponent") or event.get("source", {}).get("component", "")
 
 
 def _subject(event: KubeObject) -> str:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from llmos.console import duration
-from llmos.events import plain_reason
+from llmos.events import plain_reason, refused_node
 from llmos.kube import Kube, KubeObject
 from planner.faults import EnvironmentFault
 
@@ -120,7 +120,7 @@ def progress_of(
         if _WAITING_IS_FAILURE.search(waiting.get("reason", "")):
             return Progress(stage="failing", detail=_why(container), elapsed_seconds=since_made, restarts=restarts)
     if not pod["spec"].get("nodeName"):
-        return Progress(stage="waiting for a node", detail=_unscheduled(status, own), elapsed_seconds=since_made)
+        return Progress(stage="waiting for a node", detail=_unscheduled(pod, own), elapsed_seconds=since_made)
     started = _running_main(status)
     if started is None:
         return Progress(**_before_start(status, own), elapsed_seconds=since_made, restarts=restarts)
@@ -151,12 +151,14 @@ def _why(container: KubeObject) -> str:
     return _short(": ".join(filter(None, (waiting["reason"], " ".join(waiting.get("message", "").split())))))
 
 
-def _unscheduled(status: KubeObject, events: Iterable[KubeObject]) -> str:
+def _unscheduled(pod: KubeObject, events: Sequence[KubeObject]) -> str:
     nominated = [event for event in events if event.get("reason") in ("Nominated", "TriggeredScaleUp")]
     if nominated:
         return "one is being made"
-    message = next((c.get("message", "") for c in status.get("conditions", []) if c["type"] == "PodScheduled"), "")
-    return _short(plain_reason(message))
+    conditions = pod.get("status", {}).get("conditions", [])
+    message = next((c.get("message", "") for c in conditions if c["type"] == "PodScheduled"), "")
+    # The scheduler says why no node that is there will do, the autoscaler why there will be no other.
+    return _short(refused_node(events, pod["metadata"]["name"]) or plain_reason(message))
 
 
 def _running_main(status: KubeObject) -> KubeObject | None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from benchmarks import reliability
-from benchmarks._cluster_elasticity import flaps
+from benchmarks._cluster_elasticity import turns
 from benchmarks._load import Load, Outcome, report
 from benchmarks._scenarios import Context, Registry, run
 
@@ -84,10 +84,10 @@ def test_replicas_die_and_are_replaced_and_nothing_else_is_lost(capsys: pytest.C
 
 @pytest.mark.parametrize(
     ("counts", "expected"),
-    [([1, 1, 2, 4, 4, 3, 1], False), ([1], False), ([1, 2, 1, 2, 4], True), ([1, 4, 2, 3, 1], True)],
+    [([1, 1, 2, 4, 4, 3, 1], 1), ([1], 0), ([1, 4], 0), ([1, 2, 1, 2, 4], 2), ([1, 4, 2, 3, 1], 3)],
 )
-def test_a_count_that_rises_after_it_has_fallen_flaps(counts: list[int], expected: bool) -> None:
-    assert flaps(counts) is expected
+def test_a_count_that_flaps_changes_its_direction_more_than_once(counts: list[int], expected: int) -> None:
+    assert turns(counts) == expected
 
 
 def test_a_wrong_name_is_refused_with_those_that_exist(capsys: pytest.CaptureFixture[str]) -> None:

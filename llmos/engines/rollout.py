@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from llmos.engines.stages import Stages
-from llmos.events import plain_reason
+from llmos.events import plain_reason, refused_node
 from llmos.kube import Kube, KubeObject
 from planner.faults import EnvironmentFault, Fault
 
@@ -22,6 +22,7 @@ _HOPELESS = (
     "BackoffLimitExceeded", "DeadlineExceeded",
 )
 _AWAY = re.compile(r"Pull(BackOff)?: .*dial tcp (?P<registry>\S+): ")
+_UNSCHEDULABLE, _AT_LIMIT = "Unschedulable", "exceed limits for nodepool"
 # The container that waits for the Job that fetches weights, and the Job and its pods.
 _WAITS_FOR_JOB, _OF_JOB = "weights-wait", "app.kubernetes.io/component=weights"
 # These heal when a registry or a back end comes back; the Deployment's own progress deadline decides.
@@ -104,6 +105,8 @@ def _fault(deployment: KubeObject, reasons: Sequence[Stuck], namespace: str) -> 
     why = "\n    ".join(own[:5]) or "its pods give no reason yet"
     away = _AWAY.search(why)
     mend = f"make the registry {away['registry']} answer" if away else "mend the reason"
+    if _AT_LIMIT in why:
+        mend = "free GPUs of the pool, or raise `gpu_pool.max_gpus` within `budget.gpus`,"
     return Fault(
         what=f"{ready} of {wanted} replicas are available; what ran before goes on serving:\n    {why}",
         where=f"deployment {namespace}/{name}",
@@ -119,6 +122,9 @@ def stuck_reasons(kube: Kube, *, namespace: str, deployments: Sequence[KubeObjec
         selector = ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
         pods = kube.get("pods", "-n", namespace, "-l", selector)
         found = [stuck for pod in pods for stuck in _pod_reasons(pod)]
+        if any(stuck.reason == _UNSCHEDULABLE for stuck in found):
+            events = kube.get("events", "-n", namespace, "--field-selector", "reason=FailedScheduling")
+            found = [_with_autoscaler(stuck, events) for stuck in found]
         if any(_waits_for_job(pod) for pod in pods):
             found += _job_reasons(kube, namespace=namespace, instance=labels["app.kubernetes.io/instance"])
         for stuck in found:
@@ -128,6 +134,12 @@ def stuck_reasons(kube: Kube, *, namespace: str, deployments: Sequence[KubeObjec
                 name = deployment["metadata"]["name"]
                 reasons[name] = Stuck(subject=name, reason=condition["reason"], message=condition.get("message", ""))
     return sorted(reasons.values(), key=lambda stuck: (stuck.reason not in _HOPELESS, stuck.subject))
+
+
+def _with_autoscaler(stuck: Stuck, events: Sequence[KubeObject]) -> Stuck:
+    """The scheduler says why no node that is there will do; this adds why the autoscaler makes no other."""
+    why = refused_node(events, stuck.subject) if stuck.reason == _UNSCHEDULABLE else ""
+    return replace(stuck, message=f"{stuck.message}; no further node: {_short(why)}") if why else stuck
 
 
 def _pod_reasons(pod: KubeObject) -> list[Stuck]:

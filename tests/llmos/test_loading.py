@@ -12,7 +12,7 @@ import yaml
 from llmos.cli import run
 from llmos.engines import stages
 from llmos.engines.stages import Stages
-from llmos.events import event_lines, newest_last, plain_reason
+from llmos.events import event_lines, newest_last, plain_reason, refused_node
 from llmos.images import trial
 from llmos.loading import STAGES, progress_of, unready
 from tests.llmos.fake_kubectl import FakeKubectl, pod
@@ -187,6 +187,25 @@ def test_status_shows_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
     said = capsys.readouterr().out
     assert "Not ready yet" not in said and "FailedScheduling" not in said, "a warning about a pod that serves is over"
     assert said.endswith("Last events:\n  2026-11-25 12:07:55 UTC Pulled Pod/chat-1: \n")
+
+
+def test_why_no_node_is_made_is_said_beside_why_none_fits() -> None:
+    full = event("FailedScheduling", "0/3 nodes are available: no GPU", at=STARTED) | {"type": "Warning"}
+    karpenter = {"type": "Warning", "reportingComponent": "karpenter"}
+    earlier = event("FailedScheduling", "no capacity", at=MADE) | karpenter
+    limit = event("FailedScheduling", "all exceed limits for nodepool (NodePool=gpu)", at=STARTED) | karpenter
+    of_another = event("FailedScheduling", "another reason", at=STARTED, of="chat-2") | karpenter
+    events = [limit, earlier, full, of_another]
+    assert refused_node(events, "chat-1") == "all exceed limits for nodepool (NodePool=gpu)"
+    assert refused_node([full], "chat-1") == ""
+    lines = event_lines(newest_last(events), unready=["chat-1"])
+    assert len(lines) == 3 and any("no GPU" in line for line in lines) and any("limits" in line for line in lines)
+    unbound = server()
+    del unbound["spec"]["nodeName"]
+    waiting = progress_of(unbound, events=events, now=NOW)
+    assert (waiting.stage, waiting.detail) == ("waiting for a node", refused_node(events, "chat-1"))
+    made = progress_of(unbound, events=[*events, event("Nominated")], now=NOW)
+    assert made.detail == "one is being made"
 
 
 def test_who_waits_is_told_each_stage_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
