@@ -25,10 +25,11 @@ def newest_last(events: Sequence[KubeObject]) -> list[KubeObject]:
 
 
 def refused_node(events: Iterable[KubeObject], pod: str) -> str:
-    """Why the node autoscaler makes no node for a pod, in its newest event; empty where it has not refused."""
+    """Why the node autoscaler makes no node for a pod, in its newest event; empty where it has not refused, and where
+    the pod would not run on its nodes anyway."""
     own = [event for event in events if event.get("reason") == "FailedScheduling" and _subject(event) == f"Pod/{pod}"]
     said = [event["message"] for event in newest_last(own) if _component(event) == "karpenter"]
-    return plain_reason(said[-1]) if said else ""
+    return plain_reason(said[-1]) if said and "did not tolerate taint" not in said[-1] else ""
 
 
 def event_lines(events: Sequence[KubeObject], *, unready: Collection[str]) -> list[str]:
