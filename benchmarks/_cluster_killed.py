@@ -101,10 +101,11 @@ def _objects(world: ClusterWorld, *where: str) -> Objects:
 
 
 def _wished(item: KubeObject) -> KubeObject:
-    """The object without what is drawn anew when it is made again: keys and addresses. Those of what is never taken
-    away are the same all the time, or the clients would be refused."""
+    """The object without what is drawn anew when it is made again, keys and addresses (those of what is never taken
+    away are the same all the time, or the clients would be refused), and without the commit that was deployed from."""
     kept = comparable(item)
-    kept["metadata"].get("annotations", {}).pop("deployment.kubernetes.io/revision", None)
+    for name in ("deployment.kubernetes.io/revision", "llmagentos.dev/source"):
+        kept["metadata"].get("annotations", {}).pop(name, None)
     if item["kind"] == "Secret":
         kept["data"] = sorted(item.get("data", {}))
     if item["kind"] == "Service":
