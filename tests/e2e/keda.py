@@ -35,7 +35,7 @@ def _program(name: str, package: str, data: tuple[str, ...] = ()) -> Program:
 
 
 def build_keda() -> tuple[Path, Path]:
-    """Operator and metrics server, built once on a machine: a quarter of an hour on two cores."""
+    """Operator and metrics server, built once on a machine: 25 minutes on two busy cores."""
     wanted = (_program("keda-operator", "operator", ("config/crd/bases",)), _program("keda-adapter", "adapter"))
     go = gobuild.require_go(programs=len(wanted))
     operator, adapter = (gobuild.build(program, go=go, progress=print) for program in wanted)

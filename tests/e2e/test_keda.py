@@ -22,7 +22,7 @@ pytestmark = [
     pytest.mark.cluster,
     pytest.mark.skipif(
         not {"keda", "all"} & set(os.environ.get("LLMOS_TEST_RELIABILITY", "").split(",")),
-        reason="builds KEDA, a quarter of an hour the first time: LLMOS_TEST_RELIABILITY=keda",
+        reason="builds KEDA, 25 minutes the first time: LLMOS_TEST_RELIABILITY=keda",
     ),
 ]
 
