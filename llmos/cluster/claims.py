@@ -9,9 +9,10 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from llmos.cluster.networks import Network, choose_network, routes
+from llmos.cluster.networks import Network, choose_network
 from llmos.daemons import locked
 from llmos.files import write_whole
+from llmos.routes import routes
 from planner.faults import EnvironmentFault, Fault
 
 __all__ = ["claim", "hold", "release"]
@@ -52,7 +53,7 @@ def hold(network: Network, folder: Path, *, devices: Collection[str]) -> None:
     with _held() as held:
         by = held.get(network.cidr, _key(folder))
         # A wider one, as of a VPN that takes all private addresses, gives way to those of the node.
-        if any(route.subnet_of(network.whole) for route in routes(beside=devices)):
+        if any(route.subnet_of(network.whole) for device, route in routes() if device not in devices):
             by = "a route of this machine"
         if by != _key(folder):
             what = f"the addresses of this cluster, {network.cidr}, belong to {by} by now"

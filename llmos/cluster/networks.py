@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
-import json
-import shutil
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from llmos.process import run
+from llmos.routes import routes
 from planner.faults import EnvironmentFault, Fault
 
-__all__ = ["NODES_MAX", "Network", "NodeNetwork", "choose_network", "routes"]
+__all__ = ["NODES_MAX", "Network", "NodeNetwork", "choose_network"]
 
 NODES_MAX = 4
 """Real nodes that a cluster's range has room for."""
@@ -102,7 +100,7 @@ def choose_network(folder: Path, *, reserved: Collection[str] = ()) -> Network:
     """
     subnets = list(_POOL.subnets(new_prefix=_PREFIX))
     start = _start(folder, len(subnets))
-    taken = [ipaddress.ip_network(cidr) for cidr in reserved] + routes()
+    taken = [ipaddress.ip_network(cidr) for cidr in reserved] + [network for _, network in routes()]
     for subnet in subnets[start:] + subnets[:start]:
         if not any(subnet.overlaps(other) for other in taken):
             return Network(cidr=str(subnet))
@@ -112,17 +110,3 @@ def choose_network(folder: Path, *, reserved: Collection[str] = ()) -> Network:
 
 def _start(folder: Path, count: int) -> int:
     return int(hashlib.sha256(str(folder.resolve()).encode()).hexdigest(), 16) % count
-
-
-def routes(*, beside: Collection[str] = ()) -> list[ipaddress.IPv4Network]:
-    """What this machine routes already; nothing where there is no `ip` to ask, as on macOS.
-
-    Args:
-        beside: names of interfaces whose routes are left out.
-    """
-    if shutil.which("ip") is None:
-        return []
-    done = run(["ip", "-json", "-4", "route", "show", "table", "all"], check=False)
-    found = json.loads(done.stdout or "[]") if done.returncode == 0 else []
-    others = [route["dst"] for route in found if route["dst"] != "default" and route.get("dev") not in beside]
-    return [ipaddress.ip_network(target, strict=False) for target in others]

@@ -3,31 +3,19 @@
 from __future__ import annotations
 
 import ipaddress
-import json
-import os
-import shutil
 from pathlib import Path
 
 from llmos.daemons import locked
 from llmos.process import run
+from llmos.routes import ip_program, routes
 from planner.faults import EnvironmentFault, Fault
 
-__all__ = ["add", "delete", "find", "search_path"]
+__all__ = ["add", "delete"]
 
 _WHERE = "Docker engine of our own"
 _POOL = ipaddress.ip_network("10.213.0.0/16")
 # Of the machine, not of a cache folder.
 _LOCK = Path("/run/llmos-bridges.lock")
-_ADMIN_PATH = os.pathsep.join(("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"))
-
-
-def search_path() -> str:
-    """PATH with the folders of administration programs, which a user's PATH often lacks."""
-    return os.pathsep.join((os.environ.get("PATH", ""), _ADMIN_PATH))
-
-
-def find(program: str) -> str | None:
-    return shutil.which(program, path=search_path())
 
 
 def add(name: str, *, lock: Path = _LOCK) -> None:
@@ -40,7 +28,9 @@ def add(name: str, *, lock: Path = _LOCK) -> None:
         EnvironmentFault: every network is taken, or this machine may not create bridges.
     """
     with locked(lock):
-        ours, others = _networks(name)
+        found = routes()
+        ours = [network for device, network in found if device == name]
+        others = [network for device, network in found if device != name]
         if ours and not any(one.overlaps(other) for one in ours for other in others):
             return
         delete(name)
@@ -61,16 +51,5 @@ def delete(name: str) -> bool:
     return existed
 
 
-def _networks(name: str) -> tuple[list[ipaddress.IPv4Network], list[ipaddress.IPv4Network]]:
-    """What this machine routes to the bridge, and what it routes elsewhere."""
-    ours, others = [], []
-    for route in json.loads(_ip("-json", "-4", "route", "show", "table", "all")):
-        if route["dst"] != "default":
-            network = ipaddress.ip_network(route["dst"], strict=False)
-            (ours if route.get("dev") == name else others).append(network)
-    return ours, others
-
-
-def _ip(*arguments: str) -> str:
-    fix = "check that this machine may create network bridges"
-    return run([find("ip") or "ip", *arguments], where=_WHERE, fix=fix).stdout
+def _ip(*arguments: str) -> None:
+    run([ip_program() or "ip", *arguments], where=_WHERE, fix="check that this machine may create network bridges")

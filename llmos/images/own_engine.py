@@ -21,6 +21,7 @@ from llmos.daemons import Daemon, locked, pid_identity, wait_until
 from llmos.images import bridge
 from llmos.paths import cache_dir
 from llmos.process import run
+from llmos.routes import ROOT_PATH, ip_program
 from planner.faults import EnvironmentFault
 
 __all__ = ["host", "program", "running", "start", "stop"]
@@ -34,7 +35,7 @@ _CONFIGURATION = {"builder": {"gc": {"enabled": True, "defaultKeepStorage": "10G
 
 def program() -> str | None:
     """Path of the ``dockerd`` program, None where it is not installed."""
-    return bridge.find("dockerd")
+    return shutil.which("dockerd", path=_path())
 
 
 def host() -> str:
@@ -52,7 +53,7 @@ def start(*, install: bool) -> None:
     Raises:
         EnvironmentFault: it ended again or did not answer in a minute (quotes its log), or a package is missing.
     """
-    if bridge.find("ip") is None:
+    if ip_program() is None:
         packages.ensure(["iproute2"], install=install, why="the network bridge of our Docker engine")
     folder = _folder()
     folder.mkdir(parents=True, exist_ok=True)
@@ -83,6 +84,10 @@ def stop() -> bool:
         left_over = _clear_left_over()
         had_bridge = bridge.delete(_own_name())
     return was_running or left_over or had_bridge
+
+
+def _path() -> str:
+    return os.pathsep.join((os.environ.get("PATH", ""), ROOT_PATH))
 
 
 def _folder() -> Path:
@@ -117,7 +122,7 @@ def _daemon() -> Daemon:
         "--pidfile", "", "--group", "root",
         "--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false",
     ]  # fmt: skip
-    env = {**os.environ, "PATH": bridge.search_path()}
+    env = {**os.environ, "PATH": _path()}
     return Daemon(name="dockerd", command=command, state_dir=folder, env=env)
 
 

@@ -56,9 +56,9 @@ def test_networks_stay_clear_of_each_other_and_of_routes(tmp_path: Path, monkeyp
     assert choose_network(tmp_path) == first, "derived, not drawn"
     second = choose_network(tmp_path, reserved=[first.cidr])
     assert second != first
-    monkeypatch.setattr(networks, "routes", lambda: [ipaddress.ip_network(first.cidr)])
+    monkeypatch.setattr(networks, "routes", lambda: [("eth1", ipaddress.ip_network(first.cidr))])
     assert choose_network(tmp_path) == second
-    monkeypatch.setattr(networks, "routes", lambda: [ipaddress.ip_network("10.0.0.0/8")])
+    monkeypatch.setattr(networks, "routes", lambda: [("eth1", ipaddress.ip_network("10.0.0.0/8"))])
     with pytest.raises(EnvironmentFault, match="no free network is left"):
         choose_network(tmp_path)
 

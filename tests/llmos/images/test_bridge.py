@@ -1,8 +1,8 @@
-"""The bridge's addresses, against an `ip` that keeps what it is told."""
+"""The bridge's addresses, on a machine that keeps what `ip` is told."""
 
 from __future__ import annotations
 
-import json
+import ipaddress
 import sys
 from pathlib import Path
 
@@ -13,38 +13,36 @@ from planner.faults import EnvironmentFault
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="bridges are Linux's")
 
-ROUTES = [{"dst": "default", "dev": "eth0"}, {"dst": "192.0.2.0/24", "dev": "eth0"}]
 
 
 class Machine:
-    """Routes by device, as `ip` shows and changes them."""
+    """Routes by device, as `ip` changes them."""
 
     def __init__(self) -> None:
-        self.routes = list(ROUTES)
+        self.routes = [("eth0", ipaddress.ip_network("192.0.2.0/24"))]
         self.log: list[str] = []
 
-    def ip(self, *words: str) -> str:
-        if words[0] == "-json":
-            return json.dumps(self.routes)
+    def ip(self, *words: str) -> None:
         self.log.append(" ".join(words[:2]))
         if words[:2] == ("address", "add"):
             self.route(words[2].replace(".1/", ".0/"), words[4])
-        if words[:2] == ("link", "delete"):
-            self.routes = [route for route in self.routes if route["dev"] != words[2]]
-        return ""
+
+    def delete(self, name: str) -> None:
+        self.routes = [route for route in self.routes if route[0] != name]
 
     def route(self, dst: str, dev: str) -> None:
-        self.routes.append({"dst": dst, "dev": dev})
+        self.routes.append((dev, ipaddress.ip_network(dst)))
 
     def of(self, dev: str) -> list[str]:
-        return [route["dst"] for route in self.routes if route["dev"] == dev]
+        return [str(network) for device, network in self.routes if device == dev]
 
 
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     made = Machine()
     monkeypatch.setattr(bridge, "_ip", made.ip)
-    monkeypatch.setattr(bridge, "delete", lambda name: bool(made.of(name)) and made.ip("link", "delete", name) == "")
+    monkeypatch.setattr(bridge, "routes", lambda: made.routes)
+    monkeypatch.setattr(bridge, "delete", made.delete)
     return made
 
 
