@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from typing import Any
 
+from benchmarks._cluster_stack import changed_image
 from benchmarks._cluster_world import APPLICATION, ClusterWorld, Said
 from benchmarks._load import Load, Report
 from benchmarks._scenarios import Context, Registry
-from llmos.images.build import build
 from llmos.paths import PROJECT_ROOT
 
 __all__ = ["CANARIES"]
@@ -76,14 +75,10 @@ def _is_stopped(world: ClusterWorld, variant: str) -> tuple[str, Report]:
 
 def _variant(world: ClusterWorld, name: str) -> str:
     """The application with one line more, built."""
-    copy = world.folder / name
-    if not copy.exists():
-        shutil.copytree(PROJECT_ROOT / "app", copy, ignore=shutil.ignore_patterns("__pycache__"))
-        file = copy / "src" / "assistant" / "chat.py"
-        text, (old, new) = file.read_text(encoding="utf-8"), _CHANGES[name]
-        assert old in text, "the place of the change has moved"
-        file.write_text(text.replace(old, new), encoding="utf-8")
-    return build(context=copy, repository=f"canary-{name}").ref
+    text = (PROJECT_ROOT / "app" / "src" / "assistant" / "chat.py").read_text(encoding="utf-8")
+    old, new = _CHANGES[name]
+    assert old in text, "the place of the change has moved"
+    return changed_image(world.folder, name, "chat.py", text.replace(old, new))
 
 
 def _deployment(world: ClusterWorld) -> dict[str, Any]:

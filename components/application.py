@@ -13,7 +13,7 @@ from components._canary import canary_flows, canary_spec
 from components._kubernetes import KubernetesObject
 from components._network import to_dns
 from components._pod import container, env_list, http_probes, merge, patience, pod_spec, volume, writable
-from planner.plan import APPLICATION_START_SECONDS, TRACK, ApplicationPlan, canary_name
+from planner.plan import APPLICATION_START_SECONDS, TRACK, ApplicationPlan, canary_egress, canary_name
 
 __all__ = ["Application", "ApplicationArgs", "Backend"]
 
@@ -100,12 +100,12 @@ class Application(Component):
     def _canary(
         self, name: str, args: ApplicationArgs, *, replicas: int, after: list[pulumi.Resource]
     ) -> None:
-        identity, canary = args.identity, canary_name(name)
+        identity, canary, egress = args.identity, canary_name(name), canary_egress(name)
         labels = {"labels": {**identity.labels(name, "canary"), TRACK[0]: TRACK[1]}}
         policy = KubernetesObject(
             "networking.k8s.io/v1", "NetworkPolicy",
-            f"{canary}-egress",
-            metadata=meta(identity, f"{canary}-egress", "canary") | labels,
+            egress,
+            metadata=meta(identity, egress, "canary") | labels,
             spec=canary_flows(_egress(name, args)),
             opts=self.child(),
         )

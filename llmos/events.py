@@ -7,7 +7,10 @@ from collections.abc import Collection, Iterable, Sequence
 
 from llmos.kube import KubeObject
 
-__all__ = ["event_lines", "newest_last", "plain_reason", "refused_node"]
+__all__ = ["AT_LIMIT", "event_lines", "newest_last", "plain_reason", "refused_node"]
+
+AT_LIMIT = "exceed limits for nodepool"
+"""What Karpenter says where a pool may have no more."""
 
 _SHOWN = 8
 # The scheduler adds to every reason what preemption and dynamic resources could not do about it.
@@ -26,10 +29,11 @@ def newest_last(events: Sequence[KubeObject]) -> list[KubeObject]:
 
 def refused_node(events: Iterable[KubeObject], pod: str) -> str:
     """Why the node autoscaler makes no node for a pod, in its newest event; empty where it has not refused, and where
-    the pod would not run on its nodes anyway."""
+    the pod would run on none of its nodes anyway. It names all pools in one event, those of other pods included."""
     own = [event for event in events if event.get("reason") == "FailedScheduling" and _subject(event) == f"Pod/{pod}"]
     said = [event["message"] for event in newest_last(own) if _component(event) == "karpenter"]
-    return plain_reason(said[-1]) if said and "did not tolerate taint" not in said[-1] else ""
+    last = said[-1] if said else ""
+    return "" if "did not tolerate taint" in last and AT_LIMIT not in last else plain_reason(last)
 
 
 def event_lines(events: Sequence[KubeObject], *, unready: Collection[str]) -> list[str]:

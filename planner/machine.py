@@ -164,9 +164,11 @@ def told(plan: Plan, *, project: Path) -> dict[str, Any]:
     salt = repr((plan.builds, base_image, sorted(cached.items()), given))
     # ECR's tags cannot be moved, so each build has its own.
     immutable = plan.aws is not None and bool(plan.aws.repositories)
+    from planner.plan.canary import canary_name  # who has no plan does without the time it takes
+
     canaries = tuple(os.environ.get(CANARIES, "").split())
     # A canary is made to go again.
-    temporary = [f"Deployment/{name}-canary" for name in canaries]
+    temporary = [f"Deployment/{canary_name(name)}" for name in canaries]
     return {
         "kubeconfig": local_kubeconfig() if local else "",
         "registry": local_registry(plan.registry.server) if local else "",

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from llmos.cluster.networks import NODES_MAX, Network
-from llmos.cluster.node import removal
+from llmos.cluster.node import group, removal
 from llmos.cluster.node.group import RealNodes
 from llmos.cluster.node.layout import Layout, begun, layouts
-from llmos.cluster.processes import ProcessState, states
+from llmos.cluster.processes import ProcessState
 from llmos.cluster.record import Record, cluster_folder
 from planner.faults import Fault, UserFault
 
@@ -74,7 +74,7 @@ def settle(
 
 def processes(name: str) -> tuple[ProcessState, ...]:
     """The state of each process of a cluster's real nodes; nothing where there are none."""
-    return tuple(process for layout in layouts_of(name) for process in _states(layout))
+    return group.processes(layouts_of(name))
 
 
 def enforcement(name: str) -> str:
@@ -112,7 +112,3 @@ def _layouts(name: str) -> list[Layout]:
     folder, record = cluster_folder(name), Record.read(name)
     # Without a record only names matter, for taking them down; they come from the folder.
     return layouts(folder, record.network if record else _NO_NETWORK)
-
-
-def _states(layout: Layout) -> tuple[ProcessState, ...]:
-    return states(layout.cluster, components=layout.components)

@@ -109,12 +109,7 @@ class ApplySet:
         marked = copy.deepcopy(list(objects))
         for item in marked:
             item["metadata"].setdefault("labels", {})[MEMBER_LABEL] = self.id
-        done = self.kube.run(
-            "apply", "--server-side", f"--field-manager={FIELD_MANAGER}", "-f", "-",
-            *(["--force-conflicts"] if force else []), stdin=as_list(marked), check=False, timeout_seconds=300,
-        )  # fmt: skip
-        if done.returncode != 0:
-            raise_refusal(done.stderr)
+        self._send(marked, force=force)
 
     def apply(self, objects: Sequence[KubeObject], *, force: bool = False) -> None:
         """Create and update the objects, and prune members that are not among them.
@@ -127,11 +122,15 @@ class ApplySet:
             UserFault: another field manager owns a field that differs; names it.
             EnvironmentFault: the API server refused something; quotes it.
         """
+        prune = (f"--applyset=configmaps/{self.parent_name}", "--prune", "-n", self.namespace)
+        self._send(objects, *prune, force=force)
+
+    def _send(self, objects: Sequence[KubeObject], *words: str, force: bool) -> None:
         done = self.kube.run(
-            "apply", "--server-side", f"--field-manager={FIELD_MANAGER}", f"--applyset=configmaps/{self.parent_name}",
-            "--prune", "-n", self.namespace, "-f", "-", *(["--force-conflicts"] if force else []),
-            stdin=as_list(objects), check=False, timeout_seconds=300, env={"KUBECTL_APPLYSET": "true"},
-        )
+            "apply", "--server-side", f"--field-manager={FIELD_MANAGER}", *words, "-f", "-",
+            *(["--force-conflicts"] if force else []), stdin=as_list(objects), check=False, timeout_seconds=300,
+            env={"KUBECTL_APPLYSET": "true"},
+        )  # fmt: skip
         if done.returncode != 0:
             raise_refusal(done.stderr)
 

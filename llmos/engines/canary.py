@@ -20,9 +20,9 @@ from llmos.kube import Kube, KubeObject, identity
 from llmos.objects import kubernetes_objects
 from llmos.synth import Program
 from planner.faults import Fault, UserFault
-from planner.plan import ApplicationPlan, canary_name
+from planner.plan import ApplicationPlan, canary_objects
 
-__all__ = ["KEPT", "Canaries", "announce", "refuse_bad", "try_out"]
+__all__ = ["KEPT", "Canaries", "announce", "refuse_bad", "serves", "try_out"]
 
 _NAME = "kubectl"
 KEPT = ("PersistentVolumeClaim", "Secret")
@@ -74,6 +74,14 @@ def try_out(
         raise
 
 
+def serves(run: EngineRun, application: ApplicationPlan, deployment: KubeObject) -> bool:
+    """Whether there is an old version that a new one could be tried beside; else that is said."""
+    if deployment.get("status", {}).get("availableReplicas", 0):
+        return True
+    run.progress(f"no canary of {application.name}: of the old version nothing serves")
+    return False
+
+
 def announce(run: EngineRun, tried: Iterable[ApplicationPlan]) -> None:
     """Say what begins."""
     for application in tried:
@@ -116,10 +124,8 @@ def _changed(
         key = ("Deployment", run.namespace, application.name)
         if key not in stored or stored[key]["spec"]["template"] == live[key]["spec"]["template"]:
             continue
-        if not live[key].get("status", {}).get("availableReplicas", 0):
-            run.progress(f"no canary of {application.name}: of the old version nothing serves")
-            continue
-        found.append(application)
+        if serves(run, application, live[key]):
+            found.append(application)
     return found
 
 
@@ -127,11 +133,11 @@ def _made(kube: Kube, program: Program, beside: Program, tried: Sequence[Applica
     """The canaries, and what else of the new version does not exist yet."""
     usual = kubernetes_objects(program, engine=_NAME)
     live, known = kube.live(usual), {identity(item) for item in usual}
-    own = tuple(canary_name(application.name) for application in tried)
+    own = canary_objects(application.name for application in tried)
     return [
         item for item in kubernetes_objects(beside, engine=_NAME)
         if item["kind"] != "Namespace" and identity(item) not in live
-        and (identity(item) in known or item["metadata"]["name"] in (*own, *(f"{name}-egress" for name in own)))
+        and (identity(item) in known or item["metadata"]["name"] in own)
     ]  # fmt: skip
 
 

@@ -10,7 +10,7 @@ import dataclasses
 import shutil
 from collections.abc import Iterable, Sequence
 
-from llmos.engines.canary import KEPT, Canaries, announce, refuse_bad
+from llmos.engines.canary import KEPT, Canaries, announce, refuse_bad, serves
 from llmos.engines.kubectl import kube_of
 from llmos.engines.pulumi_diff import differences
 from llmos.engines.pulumi_events import EventLog
@@ -18,7 +18,7 @@ from llmos.engines.pulumi_session import PulumiSession, guarded, read_state
 from llmos.objects import kubernetes_objects
 from llmos.synth import IMAGE_TYPE, Program
 from planner.machine import CANARIES
-from planner.plan import ApplicationPlan, canary_name
+from planner.plan import ApplicationPlan, canary_objects
 
 __all__ = ["try_out"]
 
@@ -72,17 +72,14 @@ def _changed(
         old, new = found.get(key, (None, None))
         if old is None or new is None or old["spec"]["template"] == new["spec"]["template"]:
             continue
-        if live[key].get("status", {}).get("availableReplicas", 0):
+        if serves(run, application, live[key]):
             tried.append(application)
-        else:
-            run.progress(f"no canary of {application.name}: of the old version nothing serves")
     return tried
 
 
 def _targets(canaries: Canaries, tried: Sequence[ApplicationPlan], before: set[str]) -> list[str]:
     """What the state does not have, the images that are built, and the stack, which states what its policies read."""
-    others = {canary_name(one.name) for one in canaries.applications} - {canary_name(one.name) for one in tried}
-    others |= {f"{name}-egress" for name in others}
+    others = canary_objects({one.name for one in canaries.applications} - {one.name for one in tried})
     return [
         one.urn for one in canaries.program.resources
         if one.name not in others and (one.urn not in before or one.type in (IMAGE_TYPE, _STACK_TYPE))

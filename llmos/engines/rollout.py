@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 from llmos.engines.stages import Stages
-from llmos.events import plain_reason, refused_node
+from llmos.events import AT_LIMIT, plain_reason, refused_node
 from llmos.kube import Kube, KubeObject
 from planner.faults import EnvironmentFault, Fault
 
@@ -22,7 +22,7 @@ _HOPELESS = (
     "BackoffLimitExceeded", "DeadlineExceeded",
 )
 _AWAY = re.compile(r"Pull(BackOff)?: .*dial tcp (?P<registry>\S+): ")
-_UNSCHEDULABLE, _AT_LIMIT = "Unschedulable", "exceed limits for nodepool"
+_UNSCHEDULABLE = "Unschedulable"
 # The container that waits for the Job that fetches weights, and the Job and its pods.
 _WAITS_FOR_JOB, _OF_JOB = "weights-wait", "app.kubernetes.io/component=weights"
 # These heal when a registry or a back end comes back; the Deployment's own progress deadline decides.
@@ -105,7 +105,7 @@ def _fault(deployment: KubeObject, reasons: Sequence[Stuck], namespace: str) -> 
     why = "\n    ".join(own[:5]) or "its pods give no reason yet"
     away = _AWAY.search(why)
     mend = f"make the registry {away['registry']} answer" if away else "mend the reason"
-    if _AT_LIMIT in why:
+    if AT_LIMIT in why:
         mend = "free GPUs of the pool, or raise `gpu_pool.max_gpus` within `budget.gpus`,"
     return Fault(
         what=f"{ready} of {wanted} replicas are available; what ran before goes on serving:\n    {why}",

@@ -16,7 +16,7 @@ from planner.plan.aws_types import (
     WeightsPlan,
 )
 from planner.plan.builds import FIXED_EPOCH, BuildsPlan
-from planner.plan.canary import TRACK, canary_name
+from planner.plan.canary import TRACK, canary_egress, canary_name, canary_objects
 from planner.plan.hub import EgressPlan, HubPlan
 from planner.plan.images import awaited, promoted
 from planner.plan.make import make_plan
@@ -77,7 +77,9 @@ __all__ = [
     "SubnetPlan",
     "WeightsPlan",
     "awaited",
+    "canary_egress",
     "canary_name",
+    "canary_objects",
     "make_plan",
     "node_role",
     "promoted",

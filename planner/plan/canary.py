@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 
 from planner.settings.canary import Canary
 
-__all__ = ["TRACK", "CanaryPlan", "canary_name", "canary_replicas", "plan_canary"]
+__all__ = [
+    "TRACK", "CanaryPlan", "canary_egress", "canary_name", "canary_objects", "canary_replicas", "plan_canary",
+]  # fmt: skip
 
 TRACK = ("llmagentos.dev/track", "canary")
 """Label that the pods of a canary carry beside those of the others, and that its Deployment selects them by. So the
@@ -32,6 +35,16 @@ class CanaryPlan:
 def canary_name(application: str) -> str:
     """Name of the Deployment of a canary."""
     return f"{application}-canary"
+
+
+def canary_egress(application: str) -> str:
+    """Name of the NetworkPolicy of a canary."""
+    return f"{canary_name(application)}-egress"
+
+
+def canary_objects(applications: Iterable[str]) -> set[str]:
+    """Names of all that canaries of these applications consist of."""
+    return {name for one in applications for name in (canary_name(one), canary_egress(one))}
 
 
 def canary_replicas(share: float, *, stable: int) -> int:

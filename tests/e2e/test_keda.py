@@ -27,6 +27,8 @@ pytestmark = [
 ]
 
 PATIENCE_SECONDS = 180
+# The autoscaler looks every 15 s, and would have taken replicas away three times by then.
+UNCHANGED_SECONDS = 50
 WAITING, CACHE = "vllm:num_requests_waiting", "vllm:kv_cache_usage_perc"
 
 
@@ -95,18 +97,25 @@ def test_a_queue_brings_replicas_and_nodes_and_lost_metrics_take_none_away(
     assert become(3), counts()
     assert len(kube.get("nodes", "-l", f"karpenter.sh/nodepool={space}-gpu")) == 3
 
-    # No data is an error and not a zero: what runs goes on.
-    source.values = {}
-    assert wait_until(lambda: conditions().get("Fallback") == "True", timeout_seconds=PATIENCE_SECONDS), conditions()
-    assert counts() == (3, 3)
-
-    # The five minutes that it waits for are the HPA's own affair.
-    source.values = {WAITING: 0, CACHE: 0.1}
+    # From here on replicas go as soon as they are too many: the five minutes before that are the HPA's own affair.
     (scaled,) = kube.get("scaledobjects", "-n", space)
     down = {"scaleDown": {"stabilizationWindowSeconds": 1, "policies": [
         {"type": "Pods", "value": 2, "periodSeconds": 15}]}}  # fmt: skip
     change = {"spec": {"advanced": {"horizontalPodAutoscalerConfig": {"behavior": down}}}}
     name = scaled["metadata"]["name"]
     kube.run("patch", "scaledobject", name, "-n", space, "--type=merge", "-p", json.dumps(change))
+
+    def window() -> int:
+        (hpa,) = kube.get("hpa", "chat", "-n", space)
+        return hpa["spec"]["behavior"]["scaleDown"]["stabilizationWindowSeconds"]
+
+    assert wait_until(lambda: window() == 1, timeout_seconds=PATIENCE_SECONDS)
+
+    # No data is an error and not a zero: what runs goes on.
+    source.values = {}
+    assert wait_until(lambda: conditions().get("Fallback") == "True", timeout_seconds=PATIENCE_SECONDS), conditions()
+    assert not wait_until(lambda: counts() != (3, 3), timeout_seconds=UNCHANGED_SECONDS), counts()
+
+    source.values = {WAITING: 0, CACHE: 0.1}
     assert become(1), counts()
     assert conditions().get("Fallback") == "False"

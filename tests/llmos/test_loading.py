@@ -200,6 +200,8 @@ def test_why_no_node_is_made_is_said_beside_why_none_fits() -> None:
     assert refused_node([full], "chat-1") == ""
     foreign = event("FailedScheduling", "did not tolerate taint (taint=nvidia.com/gpu=true:NoSchedule)") | karpenter
     assert refused_node([foreign], "chat-1") == "", "its nodes are not for this pod"
+    both = f"{foreign['message']}; {limit['message']}"
+    assert refused_node([{**limit, "message": both}], "chat-1") == both, "one pool of another model, one of its own"
     lines = event_lines(newest_last(events), unready=["chat-1"])
     assert len(lines) == 3 and any("no GPU" in line for line in lines) and any("limits" in line for line in lines)
     unbound = server()

@@ -157,13 +157,13 @@ def test_what_an_old_encoding_cannot_show_ends_nothing() -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_job_that_is_ended_gives_back_what_it_holds(number: signal.Signals) -> None:
     script = (
-        "import os, signal, sys, threading, time; from llmos.failures import end_in_order, reported\n"
+        "import os, signal, sys, threading; from llmos.failures import end_in_order, reported\n"
         # A shell starts what is in the background with Ctrl-C ignored, perhaps these tests.
         "signal.signal(signal.SIGINT, signal.default_int_handler); end_in_order()\n"
         "away, kept = os.pipe()\n"
         "reader = threading.Thread(target=lambda: (os.read(away, 1), int('what it lost')))\n"
         "with reported(debug=False) as outcome:\n"
-        "    try: reader.start(); print('up', flush=True); time.sleep(600)\n"
+        "    try: reader.start(); print('up', flush=True); threading.Event().wait()\n"
         "    finally: os.close(kept); reader.join(); print('given back', flush=True)\n"
         "sys.exit(outcome.exit_code)"
     )

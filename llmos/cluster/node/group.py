@@ -12,18 +12,23 @@ from llmos.cluster.networks import Network
 from llmos.cluster.node import able, addons, join, removal
 from llmos.cluster.node.layout import Layout, begun, layouts
 from llmos.cluster.nodes import readiness
-from llmos.cluster.processes import states
+from llmos.cluster.processes import ProcessState, states
 from llmos.console import note
 from llmos.daemons import wait_until
 from llmos.process import run
 from planner.faults import EnvironmentFault, Fault, LlmosError
 
-__all__ = ["RealNodes"]
+__all__ = ["RealNodes", "processes"]
 
 Progress = Callable[[str], None]
 
 # Measured: 8 s on 2 idle cores for the first, with the images of its own pods to import, and less for each other.
 _READY_SECONDS = 120
+
+
+def processes(layouts: Sequence[Layout]) -> tuple[ProcessState, ...]:
+    """The state of each process of these nodes."""
+    return tuple(one for layout in layouts for one in states(layout.cluster, components=layout.components))
 
 
 class RealNodes:
@@ -93,8 +98,7 @@ class RealNodes:
 
     def are_up(self, layouts: Sequence[Layout]) -> bool:
         """Whether all their processes run and the cluster finds them Ready."""
-        found = [process for layout in layouts for process in states(layout.cluster, components=layout.components)]
-        return all(process.running for process in found) and self._ready(layouts)
+        return all(process.running for process in processes(layouts)) and self._ready(layouts)
 
     def _ready(self, layouts: Sequence[Layout]) -> bool:
         found = readiness(kubectl=self._kubectl, kubeconfig=self._kubeconfig) or {}
@@ -104,8 +108,7 @@ class RealNodes:
         stopped: list[str] = []
 
         def over() -> bool:
-            found = [process for layout in layouts for process in states(layout.cluster, components=layout.components)]
-            stopped[:] = [process.name for process in found if not process.running]
+            stopped[:] = [process.name for process in processes(layouts) if not process.running]
             return bool(stopped) or self._ready(layouts)
 
         if wait_until(over, timeout_seconds=_READY_SECONDS) and not stopped:

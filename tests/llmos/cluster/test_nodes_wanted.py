@@ -127,7 +127,7 @@ def begin(record: Record, count: int, *, running: bool, monkeypatch: pytest.Monk
     def states(folder: Path, *, components: Sequence[str]) -> tuple[ProcessState, ...]:
         return tuple(ProcessState(name=name, pid=1 if running else None) for name in components)
 
-    monkeypatch.setattr(real_node, "states", states)
+    monkeypatch.setattr(group, "states", states)
     return made
 
 
@@ -175,7 +175,7 @@ def test_doctor_names_the_nodes_and_what_of_them_has_ended(record: Record, monke
     assert doctor._real_node() == "not here, so nodes are simulated: a real node needs root"
     begin(record, 2, running=True, monkeypatch=monkeypatch)
     assert doctor._real_node() == "real, real-2: all programs run; network policies enforced on the real nodes"
-    monkeypatch.setattr(real_node, "states", lambda folder, *, components: tuple(
+    monkeypatch.setattr(group, "states", lambda folder, *, components: tuple(
         ProcessState(name=name, pid=None if name == "kubelet-2" else 1) for name in components
     ))  # fmt: skip
     mend = "`python3 -m llmos cluster up` starts what is missing"
