@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.policies import (
+    cases_aws,
     cases_aws_entries,
     cases_cluster,
     cases_edges,
@@ -19,7 +20,10 @@ from tests.policies import (
 )
 from tests.policies.support import BY_ID, PROTECT, UNKNOWN, ask, edited
 
-_CASES = (cases_aws_entries, cases_models, cases_volumes, cases_workloads, cases_cluster, cases_edges, cases_signatures)
+_CASES = (
+    cases_aws, cases_aws_entries, cases_models, cases_volumes, cases_workloads, cases_cluster, cases_edges,
+    cases_signatures,
+)  # fmt: skip
 FAIL = [case for cases in _CASES for case in cases.FAIL]
 PASS = [case for cases in _CASES for case in cases.PASS]
 UNKNOWN_AT = [case for cases in _CASES for case in cases.UNKNOWN_AT]
