@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,11 +17,16 @@ from llmos.cluster import gobuild, ports
 from llmos.cluster.versions import GoModule, Program
 from llmos.daemons import Daemon
 from llmos.images import buildx, host, registry
+from llmos.images.build import BuiltImage, build
 from llmos.images.buildx import Builder, ensure_builder
 from llmos.images.options import BuildOptions
 from planner.faults import EnvironmentFault
+from planner.plan import FIXED_EPOCH
 
-__all__ = ["NEEDED", "Server", "build_machine", "build_programs", "buildkitd", "start_buildkitd"]
+__all__ = [
+    "EPOCH", "NEEDED", "Server", "build_by", "build_machine", "build_programs", "buildkitd", "folder",
+    "start_buildkitd",
+]  # fmt: skip
 
 _ROOT_ON_LINUX = sys.platform == "linux" and os.geteuid() == 0
 NEEDED = [
@@ -29,6 +35,7 @@ NEEDED = [
     pytest.mark.skipif(shutil.which("docker-registry") is None, reason="needs Debian's docker-registry"),
 ]
 
+EPOCH = {"SOURCE_DATE_EPOCH": str(FIXED_EPOCH)}
 _BUILDKIT = GoModule(path="github.com/moby/buildkit", version="v0.34.2")
 _BUILDX = GoModule(path="github.com/docker/buildx", version="v0.38.2")
 
@@ -106,3 +113,18 @@ def buildkitd(build_machine: None) -> Iterator[Server]:
             yield made
         finally:
             daemon.stop(grace_seconds=10)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A build folder whose image copies one file."""
+    made = tmp_path / "app"
+    made.mkdir()
+    (made / "Dockerfile").write_text("FROM scratch\nCOPY hello /hello\n", encoding="utf-8")
+    (made / "hello").write_text("hello", encoding="utf-8")
+    return made
+
+
+def build_by(server: Server, folder: Path, repository: str, **more: Any) -> BuiltImage:
+    values = {"build_args": EPOCH, "options": server.options, **more}
+    return build(context=folder, repository=repository, install=False, **values)

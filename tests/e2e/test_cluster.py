@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import http.client
-import json
 import os
 import signal
 import socket
 import ssl
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -21,68 +19,14 @@ from llmos.cluster.info import ClusterInfo
 from llmos.cluster.processes import COMPONENTS, states
 from llmos.cluster.record import Record, cluster_folder
 from llmos.daemons import wait_until
-from llmos.process import run
-from planner.catalogue import load
+from tests.e2e.workloads import NAME_LABEL, Kubectl, deployment, kubectl, namespace, pod_spec
+
+__all__ = ["kubectl", "namespace"]
 
 pytestmark = pytest.mark.cluster
 
 # Everything here takes a few seconds on an idle machine; the limits allow for a busy one.
 PATIENCE_SECONDS = 120
-NAME_LABEL = "app.kubernetes.io/name"
-
-
-class Kubectl:
-    def __init__(self, cluster: ClusterInfo) -> None:
-        self._command = [cluster.kubectl, "--kubeconfig", cluster.kubeconfig, "--context", cluster.context]
-
-    def __call__(self, *words: str, stdin: str | None = None) -> str:
-        return run([*self._command, *words], stdin=stdin).stdout
-
-    def get(self, *words: str) -> list[dict]:
-        return json.loads(self("get", *words, "-o", "json"))["items"]
-
-    def apply(self, *objects: dict) -> None:
-        manifest = {"apiVersion": "v1", "kind": "List", "items": objects}
-        self("apply", "--server-side", "-f", "-", stdin=json.dumps(manifest))
-
-
-@pytest.fixture
-def kubectl(embedded_cluster: ClusterInfo) -> Kubectl:
-    return Kubectl(embedded_cluster)
-
-
-@pytest.fixture
-def namespace(kubectl: Kubectl, request: pytest.FixtureRequest) -> Iterator[str]:
-    name = request.node.name.replace("_", "-")[:60].strip("-")
-    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
-    kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
-    yield name
-    kubectl("delete", "namespace", name, "--wait=false")
-
-
-def pod_spec(**extra: object) -> dict:
-    container = {
-        "name": "main",
-        "image": "example.org/main",
-        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
-        "resources": extra.pop("resources", {}),
-    }
-    security = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
-    return {"containers": [container], "securityContext": security, **extra}
-
-
-def deployment(name: str, namespace: str, *, replicas: int, **extra: object) -> dict:
-    labels = {NAME_LABEL: name}
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": name, "namespace": namespace},
-        "spec": {
-            "replicas": replicas,
-            "selector": {"matchLabels": labels},
-            "template": {"metadata": {"labels": labels}, "spec": pod_spec(**extra)},
-        },
-    }
 
 
 def test_a_second_up_finds_everything_running_and_says_nothing(embedded_cluster: ClusterInfo) -> None:
@@ -150,77 +94,6 @@ def test_the_restricted_pod_security_standard_is_enforced(kubectl: Kubectl, name
     del bad["spec"]["securityContext"]
     with pytest.raises(Exception, match='violates PodSecurity "restricted'):
         kubectl.apply(bad)
-
-
-def gpu_pool(name: str, *, max_gpus: int) -> list[dict]:
-    requirements = [{"key": "kubernetes.io/arch", "operator": "In", "values": ["amd64"]}]
-    node_class = {"group": "karpenter.kwok.sh", "kind": "KWOKNodeClass", "name": name}
-    template = {
-        "requirements": requirements,
-        "nodeClassRef": node_class,
-        "taints": [{"key": "nvidia.com/gpu", "effect": "NoSchedule"}],
-        "expireAfter": "Never",
-    }
-    spec = {
-        "template": {"spec": template},
-        "limits": {"nvidia.com/gpu": str(max_gpus)},
-        "disruption": {"consolidationPolicy": "WhenEmptyOrUnderutilized", "consolidateAfter": "1s"},
-    }
-    return [
-        {"apiVersion": "karpenter.kwok.sh/v1alpha1", "kind": "KWOKNodeClass", "metadata": {"name": name}},
-        {"apiVersion": "karpenter.sh/v1", "kind": "NodePool", "metadata": {"name": name}, "spec": spec},
-    ]
-
-
-def cheapest(*, gpus: int, memory_gib: float) -> str:
-    fitting = [
-        entry for entry in load().instances.values()
-        if entry.supported and entry.usd_per_hour is not None and entry.gpus >= gpus
-        and entry.architecture == "amd64" and entry.memory_gib * (1 - 0.075) > memory_gib
-    ]
-    return min(fitting, key=lambda entry: entry.usd_per_hour or 0).name
-
-
-def refused(kubectl: Kubectl, namespace: str) -> bool:
-    """Whether Karpenter refused nodes for every pod that is Pending, of which there is one."""
-    pending = kubectl.get("pods", "-n", namespace, "--field-selector", "status.phase=Pending")
-    events = kubectl.get("events", "-n", namespace, "--field-selector", "reason=FailedScheduling")
-    said = {event["involvedObject"]["name"] for event in events if event["source"].get("component") == "karpenter"}
-    return len(pending) == 1 and pending[0]["metadata"]["name"] in said
-
-
-def test_gpu_pods_get_the_cheapest_node_that_fits_within_the_limit_and_give_it_back(
-    kubectl: Kubectl, namespace: str
-) -> None:
-    pool = "e2e-gpu"
-    kubectl.apply(*gpu_pool(pool, max_gpus=2))
-    # On one node together Karpenter would buy them the cheapest machine with two GPUs, which costs far more.
-    apart = {"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": {NAME_LABEL: "model"}}}
-    pod = {
-        "tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists"}],
-        "affinity": {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [apart]}},
-        # More memory than the smallest GPU machine has, so that the cheapest is not also the cheapest that fits.
-        "resources": {"requests": {"memory": "20Gi"}, "limits": {"nvidia.com/gpu": "1"}},
-    }
-    kubectl.apply(deployment("model", namespace, replicas=2, **pod))
-    kubectl("-n", namespace, "wait", "--for=condition=Available", f"--timeout={PATIENCE_SECONDS}s", "deployment/model")
-
-    nodes = kubectl.get("nodes", "-l", f"karpenter.sh/nodepool={pool}")
-    expected = cheapest(gpus=1, memory_gib=20)
-    assert expected != cheapest(gpus=1, memory_gib=0)
-    assert [node["metadata"]["labels"]["node.kubernetes.io/instance-type"] for node in nodes] == [expected] * 2
-    assert all(node["metadata"]["labels"]["llmagentos.dev/simulated"] == "true" for node in nodes)
-
-    # The pool's limit is two GPUs: a third replica has to wait, and Karpenter says so.
-    kubectl("-n", namespace, "scale", "deployment/model", "--replicas=3")
-    assert wait_until(lambda: refused(kubectl, namespace), timeout_seconds=PATIENCE_SECONDS)
-    assert len(kubectl.get("nodes", "-l", f"karpenter.sh/nodepool={pool}")) == 2
-
-    kubectl("-n", namespace, "delete", "deployment", "model")
-    gone = ["nodes", "-l", f"karpenter.sh/nodepool={pool}"]
-    assert wait_until(lambda: not kubectl.get(*gone), timeout_seconds=PATIENCE_SECONDS)
-    kubectl("delete", "nodepool,kwoknodeclass", pool, f"--timeout={PATIENCE_SECONDS}s")
-    assert not kubectl.get("nodeclaims")
 
 
 @pytest.mark.parametrize("component", [*COMPONENTS, "all"])
