@@ -153,7 +153,7 @@ def test_an_inline_cache_does_too(buildkitd: Server, folder: Path, monkeypatch) 
     assert "moby.buildkit.cache.v0" in config
 
 
-def test_a_cache_that_the_registry_refuses_fails_nobuild_by(buildkitd: Server, folder: Path) -> None:
+def test_a_cache_that_the_registry_refuses_fails_no_build(buildkitd: Server, folder: Path) -> None:
     closed = f"127.0.0.1:{ports.choose(1)[0]}"
     options = replace(
         buildkitd.options, cache_from=(f"type=registry,ref={closed}/x:c",),
