@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from components._base import Component, Identity, meta
@@ -26,8 +27,11 @@ def callers_policy(component: Component, identity: Identity, application: str, *
     )
 
 
-def entry_meta(identity: Identity, application: str, *, auth: str, **more: Any) -> dict[str, Any]:
+def entry_meta(
+    identity: Identity, application: str, *, auth: str, annotations: Mapping[str, str]
+) -> dict[str, Any]:
     """Metadata of the Service. How callers authenticate stands as a label, for people."""
+    more = {"annotations": dict(annotations)} if annotations else {}
     metadata = meta(identity, application, "endpoint", **more)
     metadata["labels"]["llmagentos.dev/auth"] = auth
     return metadata

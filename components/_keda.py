@@ -1,4 +1,4 @@
-"""The KEDA ScaledObject of a model server, or of an application with a schedule.
+"""The KEDA ScaledObject of a model server, or of an application with a schedule or a queue.
 
 What its fields do was read in KEDA's source (2026-08): an empty result of a query counts as 0 unless
 ``ignoreNullValues`` is false, and then as an error; the HPA takes the largest of all metrics; ``fallback`` (with a
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from planner.plan import GatewayPlan, ScheduledMinimum
+from planner.plan import GatewayPlan, QueuePlan, ScheduledMinimum
 
 __all__ = ["ANNOTATIONS", "application_spec", "scaled_object_spec"]
 
@@ -96,17 +96,26 @@ def application_spec(
     cpu_percent: int,
     behavior: dict[str, Any],
     schedule: Sequence[ScheduledMinimum],
+    queue: QueuePlan | None = None,
 ) -> dict[str, Any]:
-    """Spec of an application that is scaled on CPU, and has minima by hour of the week: an HPA cannot read a clock, and
-    KEDA writes the HPA that can."""
+    """Spec of an application that is scaled on CPU, and has a queue or minima by hour of the week: an HPA reads neither
+    Prometheus nor a clock, and KEDA writes the HPA that can.
+
+    There is no ``fallback``: as long as one of its metrics cannot be read an HPA takes no replica away, and starts more
+    by the others (``computeReplicasForMetrics`` of Kubernetes' horizontal controller, 1.35).
+    """
     least, most = replicas
-    cpu = {"type": "cpu", "metricType": "Utilization", "metadata": {"value": str(cpu_percent)}}
+    triggers: list[dict[str, Any]] = [
+        {"type": "cpu", "metricType": "Utilization", "metadata": {"value": str(cpu_percent)}}
+    ]
+    if queue:
+        triggers.append(_trigger(queue.prometheus_url, queue.query, queue.per_replica, ignore_null=False))
     return {
         "scaleTargetRef": target,
         "minReplicaCount": least,
         "maxReplicaCount": most,
         "advanced": {"horizontalPodAutoscalerConfig": {"name": target["name"], "behavior": behavior}},
-        "triggers": [cpu, *_cron(schedule)],
+        "triggers": [*triggers, *_cron(schedule)],
     }
 
 

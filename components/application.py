@@ -11,9 +11,10 @@ import pulumi
 from components._base import Component, Identity, meta
 from components._canary import canary_flows, canary_spec
 from components._kubernetes import KubernetesObject
+from components._metrics import pod_monitor
 from components._network import to_dns
 from components._pod import container, env_list, http_probes, merge, patience, pod_spec, volume, writable
-from planner.plan import APPLICATION_START_SECONDS, TRACK, ApplicationPlan, canary_egress, canary_name
+from planner.plan import APPLICATION_START_SECONDS, TRACK, ApplicationPlan, ScrapePlan, canary_egress, canary_name
 
 __all__ = ["Application", "ApplicationArgs", "Backend"]
 
@@ -41,6 +42,7 @@ class ApplicationArgs:
         pull_secret: Secret that pods pull with; empty for none.
         backend: the model server; None lets the sample application answer by its in-process tiny model.
         canary: make the plan's canary of this version as well, for an engine that leaves the Deployment as it is.
+        scrape: who collects its metrics; None for nobody.
     """
 
     identity: Identity
@@ -49,6 +51,7 @@ class ApplicationArgs:
     pull_secret: str
     backend: Backend | None
     canary: bool = False
+    scrape: ScrapePlan | None = None
 
 
 class Application(Component):
@@ -94,6 +97,7 @@ class Application(Component):
         )
         if args.canary and application.canary:
             self._canary(name, args, replicas=application.canary.replicas, after=[account])
+        pod_monitor(self, identity, name, args.scrape, part="application", selector=identity.selector(name))
         self.key_secret = pulumi.Output.from_input(application.secrets.get("API_KEYS", ("", ""))[0])
         self.register_outputs({"key_secret": self.key_secret})
 

@@ -10,7 +10,7 @@ import pulumi
 from components import _keda
 from components._base import Component, Identity, meta
 from components._kubernetes import KubernetesObject
-from planner.plan import GatewayPlan, ScheduledMinimum
+from planner.plan import GatewayPlan, QueuePlan, ScheduledMinimum
 
 __all__ = ["Autoscaler", "AutoscalerArgs"]
 
@@ -30,7 +30,8 @@ class AutoscalerArgs:
         prometheus_url: where vLLM's metrics are found, for KEDA; empty for none.
         gateway: the gateway in front of a model; None for none.
         start_seconds: how long a new replica takes to serve; scaling down waits as long, so that it does not flap.
-        schedule: minima by hour of the week, which KEDA keeps; with ``cpu_percent``, ``None`` makes a plain HPA.
+        schedule: minima by hour of the week, which KEDA keeps.
+        queue: of an application, which KEDA reads. With ``cpu_percent`` and neither this nor a schedule a plain HPA.
     """
 
     identity: Identity
@@ -45,6 +46,7 @@ class AutoscalerArgs:
     gateway: GatewayPlan | None = None
     start_seconds: int = 60
     schedule: tuple[ScheduledMinimum, ...] | None = None
+    queue: QueuePlan | None = None
 
 
 class Autoscaler(Component):
@@ -67,7 +69,7 @@ class Autoscaler(Component):
             spec={"maxUnavailable": 1, "selector": {"matchLabels": identity.selector(workload)}},
             opts=self.child(),
         )
-        if args.cpu_percent and args.schedule is None:
+        if args.cpu_percent and args.schedule is None and args.queue is None:
             KubernetesObject(
                 "autoscaling/v2", "HorizontalPodAutoscaler",
                 workload,
@@ -96,7 +98,7 @@ def _keda_spec(args: AutoscalerArgs) -> dict[str, Any]:
     if args.cpu_percent:
         return _keda.application_spec(
             target=_target(args), replicas=replicas, cpu_percent=args.cpu_percent, behavior=_behavior(args),
-            schedule=schedule,
+            schedule=schedule, queue=args.queue,
         )
     return _keda.scaled_object_spec(
         target=_target(args),

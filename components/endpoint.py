@@ -9,6 +9,8 @@ import pulumi
 from components._base import Component, Identity
 from components._entry import callers_policy, entry_meta
 from components._kubernetes import KubernetesObject
+from components._metrics import service_annotations
+from planner.plan import ScrapePlan
 
 __all__ = ["Endpoint", "EndpointArgs"]
 
@@ -25,6 +27,7 @@ class EndpointArgs:
         target_port: port that the application's pods listen on.
         auth: ``api-key`` or ``none``; stands as a label, for people. Policies look at what the pods are given.
         create: false where a Service of that name exists already and stays as it is.
+        scrape: who collects the application's metrics; None for nobody.
     """
 
     identity: Identity
@@ -34,6 +37,7 @@ class EndpointArgs:
     target_port: int
     auth: str
     create: bool = True
+    scrape: ScrapePlan | None = None
 
 
 class Endpoint(Component):
@@ -58,10 +62,11 @@ class Endpoint(Component):
         self.register_outputs({"host": self.host, "port": self.port})
 
     def _service(self, args: EndpointArgs, policy: pulumi.Resource) -> None:
+        annotations = service_annotations(args.scrape, port=args.target_port)
         KubernetesObject(
             "v1", "Service",
             args.application,
-            metadata=entry_meta(args.identity, args.application, auth=args.auth),
+            metadata=entry_meta(args.identity, args.application, auth=args.auth, annotations=annotations),
             spec={
                 "type": args.type,
                 "selector": args.identity.selector(args.application),

@@ -11,7 +11,7 @@ from components import _kserve
 from components._base import Component, Identity, meta
 from components._fetch import files, files_name, job_name, job_spec
 from components._kubernetes import KubernetesObject
-from components._metrics import pod_monitor_spec, service_annotations
+from components._metrics import pod_monitor, service_annotations
 from components._model_network import fetch_flows, server_flows, way_in
 from components._model_pod import deployment_spec, server_port
 from components._placement import model_selector
@@ -137,14 +137,8 @@ class ModelServer(Component):
             # Awaiting a Service without ready pods ends after 10 minutes; the Deployment's own wait is longer.
             opts=self.child(depends_on=running),
         )
-        if scrape and scrape.by == "pod-monitor":
-            KubernetesObject(
-                "monitoring.coreos.com/v1", "PodMonitor",
-                f"{name}-metrics",
-                metadata=meta(identity, name, "model-server"),
-                spec=pod_monitor_spec(scrape, selector=model_selector(identity, args.model)),
-                opts=self.child(),
-            )
+        selector = model_selector(identity, args.model)
+        pod_monitor(self, identity, name, scrape, part="model-server", selector=selector)
 
     @staticmethod
     def _scraped(args: ModelServerArgs) -> ScrapePlan | None:

@@ -189,30 +189,29 @@ class LlmStack(Component):
         application = Application(
             plan.name,
             ApplicationArgs(
-                identity=self._identity,
-                application=plan,
-                image=self._images[plan.image],
+                identity=self._identity, application=plan, image=self._images[plan.image],
                 pull_secret=self._pull_secret(plan.image), backend=backend,
-                canary=plan.name in self._machine.canaries,
+                canary=plan.name in self._machine.canaries, scrape=self._plan.scraped(plan),
             ),
             self.child(depends_on=[self._namespace]),
         )
         Autoscaler(
             f"{plan.name}-scaling",
             AutoscalerArgs(
-                identity=self._identity, workload=plan.name, replicas_min=plan.replicas_min,
+                identity=self._identity, workload=plan.name, replicas_min=plan.replicas_min, queue=plan.queue,
                 replicas_max=plan.replicas_max, cpu_percent=plan.autoscale_cpu_percent, schedule=plan.schedule,
             ),
             self.child(depends_on=[self._namespace]),
         )
         if self._plan.aws:
             ready = [self._namespace, application]
-            return aws_workload().endpoint(self, self._plan.aws, plan, self._identity, ready)
+            return aws_workload().endpoint(self, self._plan, plan, self._identity, ready)
         return Endpoint(
             f"{plan.name}-endpoint",
             EndpointArgs(
                 identity=self._identity, application=plan.name, type=plan.endpoint_type, port=plan.endpoint_port,
                 target_port=plan.port, auth=plan.endpoint_auth, create=plan.endpoint_create,
+                scrape=self._plan.scraped(plan),
             ),
             self.child(depends_on=[self._namespace, application]),
         )

@@ -66,6 +66,7 @@ def _mend(raw: dict[str, Any]) -> dict[str, Any]:
         application.pop("command", None)
         if isinstance(application.get("replicas"), dict):
             application["replicas"].pop("history", None)
+            application["replicas"].pop("queue", None)
         _order(application)
     for model in models.values():
         builtin = model["source"] == "builtin:tiny"

@@ -20,6 +20,8 @@ from components._load_balancers import (
     target_spec,
     web_notes,
 )
+from components._metrics import service_annotations
+from planner.plan import ScrapePlan
 
 __all__ = ["AwsEndpoint", "AwsEndpointArgs"]
 
@@ -47,6 +49,7 @@ class AwsEndpointArgs:
         public: whether the internet reaches it; a network load balancer is always internal.
         firewall_arn: firewall of a public one.
         sources: address ranges that may connect; all that can reach it when empty.
+        scrape: who collects the application's metrics; None for nobody.
     """
 
     identity: Identity
@@ -63,6 +66,7 @@ class AwsEndpointArgs:
     public: bool = False
     firewall_arn: pulumi.Input[str] = ""
     sources: Sequence[str] = ()
+    scrape: ScrapePlan | None = None
 
 
 class AwsEndpoint(Component):
@@ -86,9 +90,11 @@ class AwsEndpoint(Component):
         self._identity, self._balancer = identity, _balancer(args)
         policy = callers_policy(self, identity, application, port=args.target_port)
         balanced = args.type == "LoadBalancer" and args.kind == "nlb"
-        notes = {"annotations": network_notes(self._balancer)} if balanced else {}
+        notes = service_annotations(args.scrape, port=args.target_port)
+        if balanced:
+            notes |= network_notes(self._balancer)
         service = KubernetesObject(
-            "v1", "Service", application, metadata=entry_meta(identity, application, auth=args.auth, **notes),
+            "v1", "Service", application, metadata=entry_meta(identity, application, auth=args.auth, annotations=notes),
             spec=_service(args, balanced), opts=self.child(depends_on=[policy]),
         )  # fmt: skip
         makers = {"nlb": lambda found: found, "alb": self._ingress, "gateway": self._gateway}

@@ -150,11 +150,12 @@ def beside(parent: Component, plan: Plan, identity: Identity, ready: list[pulumi
 
 
 def endpoint(
-    parent: Component, plan: AwsPlan, application: ApplicationPlan, identity: Identity, ready: list[pulumi.Resource]
+    parent: Component, plan: Plan, application: ApplicationPlan, identity: Identity, ready: list[pulumi.Resource]
 ) -> AwsEndpoint:
     """The load balancer of an application, with certificate and name in DNS where the stack file has an entry."""
+    assert plan.aws, "of this target"
     name = application.name
-    entry = next((entry for entry in plan.entries if entry.application == name), None)
+    entry = next((entry for entry in plan.aws.entries if entry.application == name), None)
     more: dict[str, Any] = {}
     if entry:
         args = EntryArgs(entry=entry, name=f"llmagentos-{identity.stack}-{name}")
@@ -169,7 +170,7 @@ def endpoint(
         AwsEndpointArgs(
             identity=identity, application=name, type=application.endpoint_type, port=application.endpoint_port,
             target_port=application.port, auth=application.endpoint_auth, stream_seconds=application.stream_seconds,
-            tags=plan.tags, **more,
+            tags=plan.aws.tags, scrape=plan.scraped(application), **more,
         ),
         parent.child(depends_on=ready),
     )

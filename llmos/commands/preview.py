@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from llmos.builds import synth_preview
+from llmos.canary.programs import asked, hindrance
 from llmos.commands._aws import actions_of
 from llmos.console import note
 from llmos.engines.base import EngineAction
@@ -21,7 +22,7 @@ from llmos.packs import Finding
 from llmos.session import Session, add_permission_arguments, add_stack_arguments, open_session, with_image_env
 from llmos.synth import Program
 from planner.faults import Fault, UserFault
-from planner.plan import Plan
+from planner.plan import ApplicationPlan, Plan
 
 __all__ = ["add_arguments", "run"]
 
@@ -112,7 +113,18 @@ def _document(session: Session, actions: Sequence[EngineAction], findings: Seque
         "policy": [{field: getattr(finding, field) for field in _FINDING_FIELDS} for finding in findings],
         "usd_per_month": plan.usd_per_month,
         "usd_per_month_min": plan.usd_per_month_min,
-    }
+        "canaries": [
+            {"application": one.name, "pods": one.canary.replicas, "watch_seconds": one.canary.watch_seconds}
+            for one in _tried(session, actions) if one.canary
+        ],
+    }  # fmt: skip
+
+
+def _tried(session: Session, actions: Sequence[EngineAction]) -> list[ApplicationPlan]:
+    """Applications with a change that could first be tried. Whether it is one of the pods, which nothing but an `up`
+    that has built its images knows, is left open."""
+    changed = {action.name for action in actions if (action.kind, action.action) == ("Deployment", "update")}
+    return [] if hindrance(session) else [one for one in asked(session.stack.plan) if one.name in changed]
 
 
 def _print(
@@ -133,6 +145,12 @@ def _print(
     console.print(f"Policies of {plan.environment}: {mandatory} mandatory, {advisory} advisory findings")
     if session.kube:
         console.print(f"Network policies: {session.network_policies}")
+    for one in _tried(session, actions):
+        assert one.canary
+        console.print(
+            f"Canary of {one.name}, where its pods change: {one.canary.replicas} of the new version beside the others, "
+            f"watched for {one.canary.watch_seconds} s before the rollout"
+        )
     if not_built:
         console.print(_stand_in_note(not_built, session))
     console.print(f"Cost at most {report.money(plan.usd_per_month)} per month{_simulated_note(plan)}")

@@ -8,7 +8,7 @@ from dataclasses import replace
 from planner.plan.canary import plan_canary
 from planner.plan.rollout import APPLICATION_START_SECONDS, rollout_seconds
 from planner.plan.schedules import lead_minutes, plan_schedule
-from planner.plan.types import ApplicationPlan, ImagePlan
+from planner.plan.types import ApplicationPlan, ImagePlan, QueuePlan
 from planner.settings import Application, StackSettings, cpu_cores, memory_gib
 from planner.settings.models import Model
 from planner.sizing import Sizing
@@ -29,14 +29,30 @@ def stream_seconds(model: Model | None) -> int:
 
 
 def plan_applications(
-    settings: StackSettings, *, images: dict[str, ImagePlan], sizing: Sizing | None = None, lock_file: str = ""
+    settings: StackSettings, *, images: dict[str, ImagePlan], namespace: str, sizing: Sizing | None = None,
+    lock_file: str = "",
 ) -> tuple[ApplicationPlan, ...]:
-    """One plan per application, by name; ``sizing`` holds schedules."""
+    """One plan per application, by name; ``namespace`` is where they run, ``sizing`` holds schedules."""
     plans = (
-        _plan(name, application, image=images[name], model=settings.models.get(application.model_key))
+        replace(
+            _plan(name, application, image=images[name], model=settings.models.get(application.model_key)),
+            queue=_queue(name, settings, namespace=namespace),
+        )
         for name, application in sorted(settings.applications.items())
     )
     return tuple(_scheduled(plan, settings, sizing, lock_file) for plan in plans)
+
+
+def _queue(name: str, settings: StackSettings, *, namespace: str) -> QueuePlan | None:
+    replicas, url = settings.applications[name].replicas, settings.observability.prometheus_url
+    stated = None if isinstance(replicas, int) else replicas.queue
+    if stated is None or url is None:
+        return None
+    # By the pods' names, which every way of collecting metrics keeps. A Deployment's pods have two more parts without a
+    # dash in them, so that those of `web-large` and of a canary of `web` are not taken for those of `web`.
+    pods = f"{name}-[a-z0-9]+-[a-z0-9]{{5}}"
+    query = f'sum({stated.metric}{{namespace="{namespace}",pod=~"{pods}"}})'
+    return QueuePlan(prometheus_url=url, query=query, per_replica=stated.per_replica)
 
 
 def _scheduled(

@@ -13,7 +13,7 @@ from planner.plan.parts import filled, stated
 from planner.plan.types import ApplicationPlan, GpuPoolPlan, ModelPlan, NamespacePlan
 from planner.settings import Hardware, Model, StackSettings
 
-__all__ = ["needed_gpus", "plan_gpu_pool", "plan_namespace"]
+__all__ = ["namespace_name", "needed_gpus", "plan_gpu_pool", "plan_namespace"]
 
 # Pods beside those of the plan: jobs, and what an operator starts to look at a fault.
 _SPARE_PODS = 10
@@ -97,6 +97,11 @@ def plan_gpu_pool(
     return plan, faults
 
 
+def namespace_name(settings: StackSettings, *, stack: str) -> str:
+    """Where a stack runs: the stated namespace, or one that carries the stack's name."""
+    return settings.namespace.name or f"llmagentos-{stack}"
+
+
 def plan_namespace(
     settings: StackSettings,
     *,
@@ -111,7 +116,7 @@ def plan_namespace(
     pods += [(1, *_FETCHER, 0) for m in models if m.weights.download == "job"]
     pods += [(1, *_PICKER, 0) for m in models if m.picker]
     return NamespacePlan(
-        name=settings.namespace.name or f"llmagentos-{stack}",
+        name=namespace_name(settings, stack=stack),
         create=settings.namespace.create,
         fence=settings.namespace.fence,
         quota_cpu_cores=math.ceil(sum(count * cpu for count, cpu, _, _ in pods)) + 1,

@@ -10,7 +10,7 @@ from planner.lock import Lock, Release
 from planner.plan.applications import plan_applications
 from planner.plan.aws_make import aws_faults, in_region, with_aws
 from planner.plan.builds import plan_builds
-from planner.plan.capacity import plan_gpu_pool, plan_namespace
+from planner.plan.capacity import namespace_name, plan_gpu_pool, plan_namespace
 from planner.plan.cost import application_costs, plan_costs, total_per_month
 from planner.plan.hardware import decide_hardware, hardware_faults
 from planner.plan.images import plan_images, promoted
@@ -66,7 +66,10 @@ def make_plan(
     faults += weights_faults(settings, lock=lock, from_lock=from_lock, folder=folder, where=where)
     if faults:
         raise UserFault(faults)
-    applications = plan_applications(settings, images=images, sizing=sizing, lock_file=f"locks/{stack}.json")
+    applications = plan_applications(
+        settings, images=images, namespace=namespace_name(settings, stack=stack), sizing=sizing,
+        lock_file=f"locks/{stack}.json",
+    )
     models = plan_models(
         settings, lock=lock, catalogue=catalogue, images=images, pool=pool, parts=parts, sizing=sizing,
         lock_file=f"locks/{stack}.json", folder=folder,

@@ -24,6 +24,7 @@ __all__ = [
     "ModelPlan",
     "NamespacePlan",
     "Plan",
+    "QueuePlan",
     "RegistryPlan",
     "Rejected",
     "ScheduledMinimum",
@@ -76,9 +77,18 @@ class ImagePlan:
 
 
 @dataclass(frozen=True, kw_only=True)
+class QueuePlan:
+    """A queue that an autoscaler reads: where, PromQL with one value, and how much of it another replica is for."""
+
+    prometheus_url: str
+    query: str
+    per_replica: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class ApplicationPlan:
     """One application. ``adapter`` is that of its model, or empty; ``autoscale_cpu_percent`` is 0 for a fixed number of
-    replicas; ``schedule`` is ``None`` without a history of requests, and then a plain HPA scales it."""
+    replicas; ``schedule`` is ``None`` without a history of requests. Without it and ``queue`` a plain HPA scales."""
 
     name: str
     image: str
@@ -103,6 +113,7 @@ class ApplicationPlan:
     rollout_timeout_seconds: int
     pod_overrides: dict[str, Any]
     schedule: tuple[ScheduledMinimum, ...] | None = None
+    queue: QueuePlan | None = None
     canary: CanaryPlan | None = None
 
 
@@ -208,6 +219,10 @@ class Plan:
     def to_json(self) -> str:
         """The plan as JSON, byte for byte the same for the same input."""
         return json.dumps(dataclasses.asdict(self), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+    def scraped(self, application: ApplicationPlan) -> ScrapePlan | None:
+        """Who collects the metrics of an application: only those of its queue are asked for."""
+        return self.scrape if application.queue else None
 
     def image(self, name: str) -> ImagePlan:
         """The image of that name; plans refer to images only by names that exist."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from planner.faults import Fault
+from planner.settings._raw import map_at
 
 __all__ = ["pool_faults"]
 
@@ -27,15 +28,9 @@ _OLDEST_HOURS = 21 * 24
 Source: https://docs.aws.amazon.com/eks/latest/userguide/automode-learn-instances.html"""
 
 
-def _map(raw: Any, *keys: str) -> Mapping[str, Any]:
-    for key in keys:
-        raw = raw.get(key) if isinstance(raw, Mapping) else None
-    return raw if isinstance(raw, Mapping) else {}
-
-
 def pool_faults(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
     """What a managed node group and EKS Auto Mode do not take."""
-    kind, nodes = _map(raw, "gpu_pool").get("kind", "karpenter"), _map(raw, "aws", "gpu_nodes")
+    kind, nodes = map_at(raw, "gpu_pool").get("kind", "karpenter"), map_at(raw, "aws", "gpu_nodes")
     if not isinstance(kind, str) or kind not in _DECIDED_BY_EKS:
         return
     for key, why in _DECIDED_BY_EKS[kind].items():
@@ -45,7 +40,7 @@ def pool_faults(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
                 what=f"`{key}` is left to EKS where gpu_pool.kind is {kind}: {why}", where=f"{where}: {_NODES}.{key}",
                 fix=fix,
             )  # fmt: skip
-    if _map(raw, "gpu_pool").get("node_class"):
+    if map_at(raw, "gpu_pool").get("node_class"):
         yield Fault(
             what=f"a node class is Karpenter's, and the pool is of kind {kind}", where=f"{where}: gpu_pool.node_class",
             fix="remove node_class, or set gpu_pool.kind: karpenter",
@@ -62,7 +57,7 @@ def pool_faults(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
 
 
 def _group_faults(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
-    pool, nodes = _map(raw, "gpu_pool"), _map(raw, "aws", "gpu_nodes")
+    pool, nodes = map_at(raw, "gpu_pool"), map_at(raw, "aws", "gpu_nodes")
     if isinstance(pool.get("spot"), Mapping):
         yield Fault(
             what="a floor for each model needs nodes that are made for its pods, and a managed node group has a number",
@@ -75,8 +70,9 @@ def _group_faults(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
 
 
 def _reservation_faults(raw: Mapping[str, Any], count: int, path: str) -> Iterator[Fault]:
-    on_gpus = [m for m in _map(raw, "models").values() if isinstance(m, Mapping) and m.get("engine", "vllm") == "vllm"]
-    zones = _map(raw, "aws", "gpu_nodes").get("zones")
+    models = [model for model in map_at(raw, "models").values() if isinstance(model, Mapping)]
+    on_gpus = [model for model in models if model.get("engine", "vllm") == "vllm"]
+    zones = map_at(raw, "aws", "gpu_nodes").get("zones")
     if count > 1:
         yield Fault(
             what=f"a managed node group takes one reservation, and {count} are named", where=path,
@@ -92,7 +88,7 @@ def _reservation_faults(raw: Mapping[str, Any], count: int, path: str) -> Iterat
             what="a reservation is of one zone, and the group's machines could stand in others", where=path,
             fix="name the zone of the reservation: aws: {gpu_nodes: {zones: [<zone>]}}",
         )
-    if _map(raw, "gpu_pool").get("spot"):
+    if map_at(raw, "gpu_pool").get("spot"):
         yield Fault(
             what="reserved machines are on demand, and gpu_pool.spot asks for interruptible ones", where=path,
             fix="set gpu_pool.spot: false",

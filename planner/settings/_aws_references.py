@@ -7,6 +7,7 @@ from typing import Any
 
 from planner.faults import Fault, nearest
 from planner.settings._aws_pools import pool_faults
+from planner.settings._raw import map_at
 
 __all__ = ["aws_faults"]
 
@@ -20,12 +21,6 @@ def aws_faults(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
         return
     for check in _CHECKS:
         yield from check(raw, where)
-
-
-def _map(raw: Any, *keys: str) -> Mapping[str, Any]:
-    for key in keys:
-        raw = raw.get(key) if isinstance(raw, Mapping) else None
-    return raw if isinstance(raw, Mapping) else {}
 
 
 def _list(raw: Mapping[str, Any], key: str) -> list[Any]:
@@ -58,7 +53,7 @@ def _block(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
 
 def _cluster(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
     if raw.get("cluster") is None:
-        if raw.get("aws") and not _map(raw, "aws").get("cluster"):
+        if raw.get("aws") and not map_at(raw, "aws").get("cluster"):
             yield Fault(
                 what="the stack has applications and no cluster for them", where=f"{where}: aws.cluster",
                 fix="name the EKS cluster: aws: {cluster: <name>}; a stack with the key `cluster` makes one",
@@ -70,7 +65,7 @@ def _cluster(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
                 what=f"a cluster stack makes a cluster only, and `{key}` belongs to what runs on it",
                 where=f"{where}: {key}", fix=f"move {key} to a stack file of its own that names the cluster",
             )
-    if _map(raw, "aws").get("cluster"):
+    if map_at(raw, "aws").get("cluster"):
         yield Fault(
             what="a cluster stack makes its own cluster and takes no other", where=f"{where}: aws.cluster",
             fix="remove aws.cluster; the name of the new cluster is cluster.name",
@@ -78,17 +73,17 @@ def _cluster(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
 
 
 def _regions(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
-    region = _map(raw, "aws").get("region")
+    region = map_at(raw, "aws").get("region")
     if not isinstance(region, str):
         return
-    stated = [("aws.gpu_nodes.zones", zone, str(zone)[:-1]) for zone in _list(_map(raw, "aws", "gpu_nodes"), "zones")]
-    stated += [("cluster.vpc.zones", zone, str(zone)[:-1]) for zone in _list(_map(raw, "cluster", "vpc"), "zones")]
+    stated = [("aws.gpu_nodes.zones", zone, str(zone)[:-1]) for zone in _list(map_at(raw, "aws", "gpu_nodes"), "zones")]
+    stated += [("cluster.vpc.zones", zone, str(zone)[:-1]) for zone in _list(map_at(raw, "cluster", "vpc"), "zones")]
     arns = [
         (f"aws.entries.{name}.certificate", entry.get("certificate"))
-        for name, entry in _map(raw, "aws", "entries").items() if isinstance(entry, Mapping)
+        for name, entry in map_at(raw, "aws", "entries").items() if isinstance(entry, Mapping)
     ]  # fmt: skip
     path = "cluster.pull_through.docker_hub_secret"
-    arns.append((path, _map(raw, "cluster", "pull_through").get("docker_hub_secret")))
+    arns.append((path, map_at(raw, "cluster", "pull_through").get("docker_hub_secret")))
     stated += [(path, arn, arn.split(":")[3]) for path, arn in arns if isinstance(arn, str) and arn.count(":") > 3]
     for path, value, of in stated:
         if of != region:
@@ -99,15 +94,15 @@ def _regions(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
 
 
 def _entries(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
-    applications = _map(raw, "applications")
-    for name, entry in _map(raw, "aws", "entries").items():
+    applications = map_at(raw, "applications")
+    for name, entry in map_at(raw, "aws", "entries").items():
         path = f"{where}: aws.entries.{name}"
         if name not in applications:
             hint = nearest(str(name), [str(key) for key in applications])
             yield Fault(what=f"`{name}` is no application of this stack", where=path, nearest=hint,
                         fix="name a key of applications")
             continue
-        endpoint = _map(applications, name, "endpoint")
+        endpoint = map_at(applications, name, "endpoint")
         if endpoint.get("type") == "ClusterIP":
             yield Fault(
                 what="a name in DNS leads to a load balancer, and the endpoint is ClusterIP", where=path,
@@ -128,7 +123,7 @@ def _entries(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
 
 
 def _gpu_nodes(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
-    nodes, pool = _map(raw, "aws", "gpu_nodes"), _map(raw, "gpu_pool")
+    nodes, pool = map_at(raw, "aws", "gpu_nodes"), map_at(raw, "gpu_pool")
     if nodes.get("on_demand_gpus") and not pool.get("spot"):
         yield Fault(
             what="on_demand_gpus is the floor under a spot pool, and gpu_pool.spot is false",
@@ -136,8 +131,8 @@ def _gpu_nodes(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
         )
     types = {
         kind
-        for model in _map(raw, "models").values()
-        for kind in [_map(model, "hardware").get("instance_type"), *_list(_map(model, "hardware"), "fallbacks")]
+        for model in map_at(raw, "models").values()
+        for kind in [map_at(model, "hardware").get("instance_type"), *_list(map_at(model, "hardware"), "fallbacks")]
         if isinstance(kind, str)
     }
     zones = _list(nodes, "zones")
@@ -150,7 +145,7 @@ def _gpu_nodes(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
 
 
 def _builds(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
-    if _map(raw, "builds").get("cache", "none") != "none" and not raw.get("registry"):
+    if map_at(raw, "builds").get("cache", "none") != "none" and not raw.get("registry"):
         yield Fault(
             what="a build cache is a tag that every build moves, and tags of the stack's repositories cannot be moved",
             where=f"{where}: builds.cache", nearest="a registry of your own keeps one: registry: {server: ...}",
@@ -159,14 +154,14 @@ def _builds(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
 
 
 def _weights(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
-    if _map(raw, "aws", "weights").get("source", "s3") != "s3":
+    if map_at(raw, "aws", "weights").get("source", "s3") != "s3":
         return
     # A promoted stack has its revisions from the lock, as it has its images.
-    from_lock = any(_map(found, "image").get("from") for found in _map(raw, "applications").values())
-    for name, model in _map(raw, "models").items():
+    from_lock = any(map_at(found, "image").get("from") for found in map_at(raw, "applications").values())
+    for name, model in map_at(raw, "models").items():
         if not isinstance(model, Mapping) or model.get("engine", "vllm") != "vllm":
             continue
-        given = _map(model, "weights")
+        given = map_at(model, "weights")
         if given.get("image") or given.get("path"):
             continue
         if not model.get("revision") and not from_lock:

@@ -7,7 +7,8 @@ from typing import Any
 
 from planner.faults import Fault, nearest
 from planner.settings._aws_references import aws_faults
-from planner.settings._base import service_namespace
+from planner.settings._raw import map_at
+from planner.settings._scaling_references import scaling_faults
 
 __all__ = ["reference_faults"]
 
@@ -15,11 +16,6 @@ __all__ = ["reference_faults"]
 def reference_faults(raw: Mapping[str, Any], *, where: str) -> list[Fault]:
     """Every fault that concerns two keys at once. Values of a wrong type are skipped: their own fault is reported."""
     return [fault for check in _CHECKS for fault in check(raw, where)]
-
-
-def _map(raw: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    value = raw.get(key)
-    return value if isinstance(value, Mapping) else {}
 
 
 def _target(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
@@ -50,8 +46,8 @@ def _applications(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
 
 
 def _models(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
-    models = _map(raw, "models")
-    for name, application in _map(raw, "applications").items():
+    models = map_at(raw, "models")
+    for name, application in map_at(raw, "applications").items():
         model = application.get("model") if isinstance(application, Mapping) else None
         if not isinstance(model, str):
             continue
@@ -63,7 +59,7 @@ def _models(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
                 fix="name a key of models, or define the model there",
             )
             continue
-        adapters = _map(models[key], "adapters") if isinstance(models[key], Mapping) else {}
+        adapters = map_at(models[key], "adapters") if isinstance(models[key], Mapping) else {}
         if adapter and adapter not in adapters:
             yield Fault(
                 what=f"model `{key}` has no adapter `{adapter}`", where=f"{where}: applications.{name}.model",
@@ -73,7 +69,7 @@ def _models(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
 
 
 def _gpu_pool(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
-    pool, models = _map(raw, "gpu_pool"), _map(raw, "models")
+    pool, models = map_at(raw, "gpu_pool"), map_at(raw, "models")
     on_gpus = [n for n, m in models.items() if isinstance(m, Mapping) and m.get("engine", "vllm") == "vllm"]
     kind = pool.get("kind", "karpenter")
     if raw.get("target") == "kubernetes" and on_gpus and kind == "karpenter" and not pool.get("node_class"):
@@ -93,9 +89,9 @@ def _gpu_pool(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
 
 def _shared(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
     """Karpenter makes a node for what its instance type is known to have, and parts of GPUs exist on none of them."""
-    if _map(raw, "gpu_pool").get("kind") == "existing":
+    if map_at(raw, "gpu_pool").get("kind") == "existing":
         return
-    for name, model in _map(raw, "models").items():
+    for name, model in map_at(raw, "models").items():
         hardware = model.get("hardware") if isinstance(model, Mapping) else None
         if isinstance(hardware, Mapping) and hardware.get("sharing"):
             yield Fault(
@@ -107,7 +103,7 @@ def _shared(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
 
 
 def _handed_on(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
-    for name, model in _map(raw, "models").items():
+    for name, model in map_at(raw, "models").items():
         serving = model.get("serving") if isinstance(model, Mapping) else None
         if raw.get("target") == "local" and serving in ("kserve", "llm-d"):
             yield Fault(
@@ -117,15 +113,15 @@ def _handed_on(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
 
 
 def _auto(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
-    pool = _map(raw, "gpu_pool")
-    auto = [n for n, m in _map(raw, "models").items() if isinstance(m, Mapping) and m.get("hardware") == "auto"]
+    pool = map_at(raw, "gpu_pool")
+    auto = [n for n, m in map_at(raw, "models").items() if isinstance(m, Mapping) and m.get("hardware") == "auto"]
     if auto and pool.get("kind") == "existing" and not pool.get("owned"):
         yield Fault(
             what=f"hardware auto ({', '.join(map(str, auto))}) needs to know the nodes of the existing pool",
             where=f"{where}: gpu_pool.owned",
             fix="state how many nodes of which type it has, e.g. owned: {g6.12xlarge: 2}, or set kind: karpenter",
         )
-    for name, model in _map(raw, "models").items():
+    for name, model in map_at(raw, "models").items():
         spread = model.get("spread") if isinstance(model, Mapping) else None
         zones = spread.get("zones") if isinstance(spread, Mapping) else None
         offered = pool.get("zones")
@@ -138,63 +134,21 @@ def _auto(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
             )
 
 
-def _keda(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
-    for name, model in _map(raw, "models").items():
-        if not isinstance(model, Mapping) or model.get("autoscaling") != "keda":
-            continue
-        if raw.get("target") == "local":
-            yield Fault(
-                what="the embedded cluster has no KEDA", where=f"{where}: models.{name}.autoscaling",
-                nearest="allowed on target local: fixed", fix="set autoscaling: fixed in this stack",
-            )
-        elif not _map(raw, "observability").get("prometheus_url"):
-            yield Fault(
-                what="autoscaling keda reads vLLM's queue from Prometheus, and none is named",
-                where=f"{where}: models.{name}.autoscaling", fix="add observability: {prometheus_url: http://...}",
-            )
-        else:
-            yield from _uncollected(_map(raw, "observability"), f"{where}: models.{name}.autoscaling")
-
-
-def _uncollected(observability: Mapping[str, Any], where: str) -> Iterator[Fault]:
-    """Model servers admit nobody but their applications, so a Prometheus that is not named collects nothing."""
-    url = observability["prometheus_url"]
-    if observability.get("scrape") or not isinstance(url, str) or service_namespace(url):
-        return
-    yield Fault(
-        what="autoscaling keda reads what Prometheus has collected, and the network lets no collector reach the model "
-        "servers: prometheus_url does not say in which namespace it runs",
-        where=where,
-        fix="add observability.scrape: {namespace: <of Prometheus' pods>, labels: {<of these pods>}}",
-    )
-
-
-def _histories(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
-    for name, application in _map(raw, "applications").items():
-        replicas = application.get("replicas") if isinstance(application, Mapping) else None
-        if raw.get("target") == "local" and isinstance(replicas, Mapping) and replicas.get("history"):
-            yield Fault(
-                what="the embedded cluster has no KEDA, which keeps the minimum of a history",
-                where=f"{where}: applications.{name}.replicas.history",
-                nearest="allowed on target local: min, max and cpu_percent", fix="leave the history out of this stack",
-            )
-
-
 def _names(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
-    for name in sorted(set(_map(raw, "applications")) & set(_map(raw, "models"))):
+    for name in sorted(set(map_at(raw, "applications")) & set(map_at(raw, "models"))):
         yield Fault(
             what=f"`{name}` names an application and a model; both make a Service of that name",
             where=f"{where}: models.{name}", fix="rename one of them",
         )
-    taken = {*_map(raw, "applications"), *_map(raw, "models")}
-    for name, application in _map(raw, "applications").items():
+    taken = {*map_at(raw, "applications"), *map_at(raw, "models")}
+    for name, application in map_at(raw, "applications").items():
         if isinstance(application, Mapping) and application.get("canary") is not None and f"{name}-canary" in taken:
             yield Fault(
                 what=f"`{name}-canary` is what the Deployment of the canary of `{name}` is called",
                 where=f"{where}: applications.{name}.canary", fix=f"rename `{name}-canary`",
             )
-    if isinstance(_map(raw, "gpu_pool").get("spot"), Mapping):
-        for name in sorted(f"{name}-spot" for name in _map(raw, "models")):
+    if isinstance(map_at(raw, "gpu_pool").get("spot"), Mapping):
+        for name in sorted(f"{name}-spot" for name in map_at(raw, "models")):
             if name in taken:
                 yield Fault(
                     what=f"`{name}` is what the Deployment of interruptible replicas of `{name[:-5]}` is called",
@@ -205,7 +159,7 @@ def _names(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
 def _registry(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
     if raw.get("target") not in ("kubernetes",) or raw.get("registry"):
         return
-    for name, application in _map(raw, "applications").items():
+    for name, application in map_at(raw, "applications").items():
         image = application.get("image") if isinstance(application, Mapping) else None
         if isinstance(image, Mapping) and image.get("build"):
             yield Fault(
@@ -218,7 +172,7 @@ def _registry(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
 def _builds(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
     """What Docker's own BuildKit would leave out without a word: its image store holds neither attestations nor an
     exported cache (unless it is containerd's, which cannot be known before)."""
-    builds = _map(raw, "builds")
+    builds = map_at(raw, "builds")
     builder = builds.get("builder") or ("engine" if raw.get("target") == "local" else "container")
     wanted = {"sbom": builds.get("sbom") is True, "provenance": builds.get("provenance") in ("min", "max"),
               "cache registry": builds.get("cache") == "registry"}  # fmt: skip
@@ -232,7 +186,7 @@ def _builds(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
 
 
 def _endpoints(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
-    for name, application in _map(raw, "applications").items():
+    for name, application in map_at(raw, "applications").items():
         endpoint = application.get("endpoint") if isinstance(application, Mapping) else None
         if raw.get("target") == "aws" and isinstance(endpoint, Mapping) and endpoint.get("create") is False:
             yield Fault(
@@ -245,6 +199,6 @@ def _endpoints(raw: Mapping[str, Any], where: str) -> Iterator[Fault]:
 
 _Check = Callable[[Mapping[str, Any], str], Iterator[Fault]]
 _CHECKS: tuple[_Check, ...] = (
-    _target, _applications, _models, _gpu_pool, _shared, _handed_on, _auto, _keda, _histories, _names, _registry,
-    _builds, _endpoints, aws_faults,
+    _target, _applications, _models, _gpu_pool, _shared, _handed_on, _auto, scaling_faults, _names,
+    _registry, _builds, _endpoints, aws_faults,
 )  # fmt: skip

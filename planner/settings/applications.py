@@ -17,10 +17,10 @@ from planner.settings._base import (
     TagRef,
     looks_like_secret,
 )
-from planner.settings.canary import Canary
+from planner.settings.canary import Canary, MetricName
 from planner.settings.traffic import RequestHistory
 
-__all__ = ["Application", "ApplicationReplicas", "Endpoint", "Image", "Resources"]
+__all__ = ["Application", "ApplicationQueue", "ApplicationReplicas", "Endpoint", "Image", "Resources"]
 
 _NAME = "[a-z]([-a-z0-9]*[a-z0-9])?"
 ModelName = Annotated[str, Field(pattern=f"^{_NAME}(/{_NAME})?$", max_length=81)]
@@ -56,8 +56,17 @@ class Image(Settings):
         return self
 
 
+class ApplicationQueue(Settings):
+    """Requests that wait inside the application, as Prometheus has collected them."""
+
+    per_replica: Annotated[float, Field(gt=0, le=1e6, strict=False)] = 5
+    """Waiting requests per replica at which another one is started, as for a model server's queue."""
+    metric: MetricName = "assistant_requests_waiting"
+    """Gauge of the requests that wait, on the pods' own ``/metrics``; the sum over all replicas is what counts."""
+
+
 class ApplicationReplicas(Settings):
-    """Replicas under a HorizontalPodAutoscaler on CPU."""
+    """Replicas under an autoscaler: a HorizontalPodAutoscaler on CPU, KEDA's with ``queue`` or ``history``."""
 
     min: Annotated[int, Field(ge=1, le=1000)]
     """Replicas kept without load."""
@@ -65,6 +74,9 @@ class ApplicationReplicas(Settings):
     """Replicas at most; budgets count this number."""
     cpu_percent: Annotated[int, Field(ge=10, le=95)] = 70
     """CPU use, in percent of the request, that the autoscaler aims at; 70 leaves room while new pods start."""
+    queue: ApplicationQueue | None = None
+    """Waiting requests as a second measure beside CPU, read by KEDA from ``observability.prometheus_url``: a program
+    that waits for its model server uses no CPU. By default CPU alone."""
     history: RequestHistory | None = None
     """Requests of the past, from which ``llmos size`` forecasts a minimum for every hour of the week; KEDA keeps it."""
 
@@ -142,6 +154,9 @@ class Application(Settings):
     def _preset_or_command(self) -> Application:
         if self.preset and self.command:
             raise ValueError("preset and command exclude each other: a command replaces the sample application")
+        queue = self.replicas.queue if isinstance(self.replicas, ApplicationReplicas) else None
+        if self.command and queue and "metric" not in queue.model_fields_set:
+            raise ValueError("replicas.queue needs a metric: a command replaces the sample application and its metrics")
         both = sorted(set(self.env) & set(self.secrets))
         if both:
             raise ValueError(f"{', '.join(both)} stands in env and in secrets; keep it in one")

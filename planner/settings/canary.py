@@ -8,7 +8,7 @@ from pydantic import Field
 
 from planner.settings._base import Settings
 
-__all__ = ["Canary"]
+__all__ = ["Canary", "MetricName"]
 
 MetricName = Annotated[str, Field(pattern=r"^[a-zA-Z_:][a-zA-Z0-9_:]*$", max_length=200)]
 

@@ -1,5 +1,5 @@
-"""KEDA for real beside a cluster of simulated nodes: its operator and its metrics server as processes, and a stand-in
-of Prometheus that says what it is told to."""
+"""KEDA for real beside a cluster: its operator and its metrics server as processes, and a stand-in of Prometheus that
+says what it is told to."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import pytest
+
 from llmos.cluster import gobuild, ports
 from llmos.cluster.info import ClusterInfo
 from llmos.cluster.node import certificates
@@ -21,7 +23,18 @@ from llmos.cluster.versions import GoModule, Program
 from llmos.daemons import Daemon, wait_until
 from llmos.kube import Kube
 
-__all__ = ["Prometheus", "build_keda", "keda", "prometheus"]
+__all__ = [
+    "ASKED", "PATIENCE_SECONDS", "UNCHANGED_SECONDS", "Prometheus", "build_keda", "keda", "prometheus",
+    "take_away_at_once",
+]  # fmt: skip
+
+ASKED = pytest.mark.skipif(
+    not {"keda", "all"} & set(os.environ.get("LLMOS_TEST_RELIABILITY", "").split(",")),
+    reason="builds KEDA, 25 minutes the first time: LLMOS_TEST_RELIABILITY=keda",
+)
+PATIENCE_SECONDS = 180
+# The autoscaler looks every 15 s, and would have taken replicas away three times by then.
+UNCHANGED_SECONDS = 50
 
 _KEDA = GoModule(path="github.com/kedacore/keda/v2", version="v2.21.0")
 _READY_SECONDS = 120
@@ -111,6 +124,23 @@ def keda(info: ClusterInfo, kube: Kube, folder: Path) -> Iterator[None]:
             stack.callback(daemon.stop)
         assert wait_until(lambda: _serves(kube), timeout_seconds=_READY_SECONDS), _logs(folder)
         yield
+
+
+def take_away_at_once(kube: Kube, namespace: str) -> None:
+    """Of the one ScaledObject there replicas go as soon as they are too many: the five minutes before that are the
+    HPA's own affair."""
+    policies = [{"type": "Pods", "value": 2, "periodSeconds": 15}]
+    behavior = {"scaleDown": {"stabilizationWindowSeconds": 1, "policies": policies}}
+    change = {"spec": {"advanced": {"horizontalPodAutoscalerConfig": {"behavior": behavior}}}}
+    (scaled,) = kube.get("scaledobjects", "-n", namespace)
+    name = scaled["metadata"]["name"]
+    kube.run("patch", "scaledobject", name, "-n", namespace, "--type=merge", "-p", json.dumps(change))
+
+    def taken_over() -> bool:
+        (hpa,) = kube.get("hpa", "-n", namespace)
+        return hpa["spec"]["behavior"]["scaleDown"]["stabilizationWindowSeconds"] == 1
+
+    assert wait_until(taken_over, timeout_seconds=PATIENCE_SECONDS)
 
 
 def _identities(info: ClusterInfo, folder: Path) -> tuple[Path, Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from llmos.canary.figures import Figures
 from llmos.canary.watch import Pods
-from llmos.commands import up
+from llmos.commands import preview, up
 from llmos.engines import canary
 from llmos.engines.shapes import comparable
 from llmos.kube import Kube
@@ -35,9 +36,15 @@ class Stack:
         return f"llmagentos-{self.path.name.split('.')[1]}"
 
     def up(self, *words: str, **application: Any) -> Said:
+        return self._command("up", *words, **application)
+
+    def preview(self, *words: str, **application: Any) -> Said:
+        return self._command("preview", *words, **application)
+
+    def _command(self, command: str, *words: str, **application: Any) -> Said:
         self.raw["applications"]["web"] |= application
         self._write(self.raw)
-        return self._llmos("up", "--engine", "kubectl", "--file", str(self.path), *words)
+        return self._llmos(command, "--engine", "kubectl", "--file", str(self.path), *words)
 
     def deployments(self) -> dict[str, dict[str, Any]]:
         return {item["metadata"]["name"]: item for item in self.kube.get("deployments", "-n", self.namespace)}
@@ -57,10 +64,11 @@ def deployed(
     llmos: Llmos, stack: Write, small: dict[str, Any], kube: Kube, monkeypatch: pytest.MonkeyPatch
 ) -> Stack:
     """The first version, which no canary precedes, on nodes that pass for real ones."""
-    open_session = up.open_session
-    monkeypatch.setattr(
-        up, "open_session", lambda *given, **more: dataclasses.replace(open_session(*given, **more), simulated=False)
-    )
+    opened = up.open_session
+    for command in (up, preview):
+        monkeypatch.setattr(
+            command, "open_session", lambda *given, **more: dataclasses.replace(opened(*given, **more), simulated=False)
+        )
     del small["models"], small["applications"]["web"]["model"]
     small["applications"]["web"] |= {"canary": CANARY, "replicas": 4}
     made = Stack(llmos, stack, small, kube)
@@ -103,6 +111,16 @@ def test_a_good_version_is_rolled_out_and_a_bad_one_is_gone(
     assert {"name": "RELEASE", "value": "good"} in env
     assert deployed.deployments().keys() == {"web"} and "canary" not in str(deployed.objects())
     assert during[2].keys() == {"web", "web-canary"}
+
+
+def test_a_preview_says_that_a_change_is_tried_first(deployed: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "Canary of" not in deployed.preview().stdout, "nothing changes"
+    announced = "Canary of web, where its pods change: 1 of the new version beside the others, watched for 5 s"
+    assert announced in " ".join(deployed.preview(env={"RELEASE": "2"}).stdout.split())
+    document = json.loads(deployed.preview("--json").stdout)
+    assert document["canaries"] == [{"application": "web", "pods": 1, "watch_seconds": 5}]
+    monkeypatch.undo()
+    assert json.loads(deployed.preview("--json").stdout)["canaries"] == [], "simulated pods answer nothing"
 
 
 def test_what_needs_no_canary_has_none(deployed: Stack, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,20 +14,19 @@ from llmos.cluster.info import ClusterInfo
 from llmos.daemons import wait_until
 from llmos.kube import Kube
 from tests.e2e.conftest import Write, command_line
-from tests.e2e.keda import Prometheus, keda, prometheus
+from tests.e2e.keda import (
+    ASKED,
+    PATIENCE_SECONDS,
+    UNCHANGED_SECONDS,
+    Prometheus,
+    keda,
+    prometheus,
+    take_away_at_once,
+)
 
 CLUSTER = "keda-test"
-pytestmark = [
-    pytest.mark.cluster,
-    pytest.mark.skipif(
-        not {"keda", "all"} & set(os.environ.get("LLMOS_TEST_RELIABILITY", "").split(",")),
-        reason="builds KEDA, 25 minutes the first time: LLMOS_TEST_RELIABILITY=keda",
-    ),
-]
+pytestmark = [pytest.mark.cluster, ASKED]
 
-PATIENCE_SECONDS = 180
-# The autoscaler looks every 15 s, and would have taken replicas away three times by then.
-UNCHANGED_SECONDS = 50
 WAITING, CACHE = "vllm:num_requests_waiting", "vllm:kv_cache_usage_perc"
 
 
@@ -97,19 +95,7 @@ def test_a_queue_brings_replicas_and_nodes_and_lost_metrics_take_none_away(
     assert become(3), counts()
     assert len(kube.get("nodes", "-l", f"karpenter.sh/nodepool={space}-gpu")) == 3
 
-    # From here on replicas go as soon as they are too many: the five minutes before that are the HPA's own affair.
-    (scaled,) = kube.get("scaledobjects", "-n", space)
-    down = {"scaleDown": {"stabilizationWindowSeconds": 1, "policies": [
-        {"type": "Pods", "value": 2, "periodSeconds": 15}]}}  # fmt: skip
-    change = {"spec": {"advanced": {"horizontalPodAutoscalerConfig": {"behavior": down}}}}
-    name = scaled["metadata"]["name"]
-    kube.run("patch", "scaledobject", name, "-n", space, "--type=merge", "-p", json.dumps(change))
-
-    def window() -> int:
-        (hpa,) = kube.get("hpa", "chat", "-n", space)
-        return hpa["spec"]["behavior"]["scaleDown"]["stabilizationWindowSeconds"]
-
-    assert wait_until(lambda: window() == 1, timeout_seconds=PATIENCE_SECONDS)
+    take_away_at_once(kube, space)
 
     # No data is an error and not a zero: what runs goes on.
     source.values = {}
