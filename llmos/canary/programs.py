@@ -6,25 +6,15 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from llmos.session import Session
 from planner.machine import CANARIES
 from planner.plan import ApplicationPlan, Plan
 
-__all__ = ["asked", "hindrance", "with_canaries"]
+__all__ = ["asked", "with_canaries"]
 
 
 def asked(plan: Plan) -> tuple[ApplicationPlan, ...]:
     """The applications whose settings ask for a canary."""
     return tuple(application for application in plan.applications if application.canary)
-
-
-def hindrance(session: Session) -> str:
-    """Why no canary could be watched there; empty where it can."""
-    if session.simulated:
-        return "pods that are simulated answer nothing that could be watched"
-    if session.kube is None:
-        return "the cluster is not reached by kubectl, so nothing can be asked how the new version does"
-    return ""
 
 
 @contextmanager

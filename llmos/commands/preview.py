@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from llmos.builds import synth_preview
-from llmos.canary.programs import asked, hindrance
+from llmos.canary.programs import asked
 from llmos.commands._aws import actions_of
 from llmos.console import note
 from llmos.engines.base import EngineAction
@@ -121,10 +121,11 @@ def _document(session: Session, actions: Sequence[EngineAction], findings: Seque
 
 
 def _tried(session: Session, actions: Sequence[EngineAction]) -> list[ApplicationPlan]:
-    """Applications with a change that could first be tried. Whether it is one of the pods, which nothing but an `up`
-    that has built its images knows, is left open."""
+    """Applications with a change that `up` would try first, if it is one of the pods: only an `up` that has built its
+    images knows. Pods that are simulated, or not reached by kubectl, cannot be watched."""
     changed = {action.name for action in actions if (action.kind, action.action) == ("Deployment", "update")}
-    return [] if hindrance(session) else [one for one in asked(session.stack.plan) if one.name in changed]
+    watchable = session.kube is not None and not session.simulated
+    return [one for one in asked(session.stack.plan) if watchable and one.name in changed]
 
 
 def _print(

@@ -6,7 +6,7 @@ import argparse
 import dataclasses
 
 from llmos import builds
-from llmos.canary.programs import asked, hindrance, with_canaries
+from llmos.canary.programs import asked, with_canaries
 from llmos.console import duration, note, step, warn
 from llmos.engines.base import EngineResult
 from llmos.engines.canary import Canaries
@@ -67,8 +67,11 @@ def run(args: argparse.Namespace) -> int:
     commit = deployed_commit(stack)
     session = open_session(args, start=True, stack=stack)
     require_pulumi(session, "up")
-    if tried and (why := hindrance(session)):
-        (note if session.simulated else warn)(f"no canary: {why}")
+    if tried and session.simulated:
+        note("no canary: pods that are simulated answer nothing that could be watched")
+        tried = ()
+    elif tried and session.kube is None:
+        warn("no canary: the cluster is not reached by kubectl, so nothing can be asked how the new version does")
         tried = ()
     timeout = args.timeout_minutes * 60 or _timeout_seconds(session)
     if session.engine.name == "pulumi":

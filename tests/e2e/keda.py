@@ -8,7 +8,7 @@ import json
 import os
 import threading
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -24,7 +24,7 @@ from llmos.daemons import Daemon, wait_until
 from llmos.kube import Kube
 
 __all__ = [
-    "ASKED", "PATIENCE_SECONDS", "UNCHANGED_SECONDS", "Prometheus", "build_keda", "keda", "prometheus",
+    "ASKED", "PATIENCE_SECONDS", "UNCHANGED_SECONDS", "Prometheus", "answering", "build_keda", "keda", "prometheus",
     "take_away_at_once",
 ]  # fmt: skip
 
@@ -71,11 +71,21 @@ class Prometheus:
 def prometheus() -> Iterator[Prometheus]:
     made = Prometheus("")
 
+    def answer(path: str) -> object:
+        query = urllib.parse.parse_qs(urllib.parse.urlparse(path).query).get("query", [""])[0]
+        return {"status": "success", "data": {"resultType": "vector", "result": made.answer(query)}}
+
+    with answering(answer) as made.url:
+        yield made
+
+
+@contextmanager
+def answering(answer: Callable[[str], object]) -> Iterator[str]:
+    """URL of a server that answers each path with a JSON document."""
+
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            query = urllib.parse.parse_qs(urllib.parse.urlparse(self.path).query).get("query", [""])[0]
-            document = {"status": "success", "data": {"resultType": "vector", "result": made.answer(query)}}
-            body = json.dumps(document).encode()
+            body = json.dumps(answer(self.path)).encode()
             self.send_response(200)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
@@ -86,10 +96,9 @@ def prometheus() -> Iterator[Prometheus]:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    made.url = f"http://127.0.0.1:{server.server_port}"
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        yield made
+        yield f"http://127.0.0.1:{server.server_port}"
     finally:
         server.shutdown()
         server.server_close()

@@ -16,17 +16,17 @@ from benchmarks._balancer import Balancer
 from benchmarks._cluster_stack import APPLICATION, STACK, first_stack
 from benchmarks._cluster_world import ClusterWorld
 from benchmarks._load import Load
-from components.aws.managed_monitoring import scrape_configuration
 from llmos.cluster import embedded, ports
 from llmos.cluster.info import ClusterInfo
 from llmos.daemons import Daemon, wait_until
 from llmos.images.build import build
 from llmos.images.registry_client import DIRECT
+from llmos.kube import Kube
 from llmos.paths import PROJECT_ROOT
-from tests.e2e.keda import ASKED, PATIENCE_SECONDS, UNCHANGED_SECONDS, keda, take_away_at_once
+from tests.e2e.keda import ASKED, PATIENCE_SECONDS, UNCHANGED_SECONDS, answering, keda, take_away_at_once
 from tests.e2e.real_node import cube, refusal
 
-CLUSTER = "keda-queue"
+CLUSTER, SPACE = "keda-queue", f"llmagentos-{STACK}"
 pytestmark = [
     pytest.mark.cluster, pytest.mark.docker, ASKED,
     pytest.mark.skipif(shutil.which("prometheus") is None, reason="needs Debian's package prometheus"),
@@ -66,25 +66,45 @@ def cluster() -> Iterator[ClusterInfo]:
         embedded.down(name=CLUSTER)
 
 
+def targets(kube: Kube) -> list[dict[str, Any]]:
+    """The pods of Services with ``prometheus.io`` annotations, as Prometheus' own example configuration finds them.
+    (Debian's Prometheus is built without the discovery of Kubernetes, and asks for such a list.)"""
+    found = []
+    for service in kube.get("services", "-n", SPACE):
+        notes = service["metadata"].get("annotations", {})
+        if notes.get("prometheus.io/scrape") != "true":
+            continue
+        labels = ",".join(f"{key}={value}" for key, value in service["spec"]["selector"].items())
+        for pod in kube.get("pods", "-n", SPACE, "-l", labels):
+            if address := pod["status"].get("podIP"):
+                found.append({
+                    "targets": [f"{address}:{notes['prometheus.io/port']}"],
+                    "labels": {"namespace": SPACE, "pod": pod["metadata"]["name"],
+                               "__metrics_path__": notes["prometheus.io/path"]},
+                })  # fmt: skip
+    return found
+
+
 @pytest.fixture
 def collector(cluster: ClusterInfo, tmp_path: Path) -> Iterator[Collector]:
-    """With the configuration that the cluster stack gives its own collector."""
     (port,) = ports.choose(1)
-    configuration = yaml.safe_load(scrape_configuration())
-    configuration["global"] = {"scrape_interval": "2s"}
-    (found,) = configuration["scrape_configs"][0]["kubernetes_sd_configs"]
-    found |= {"kubeconfig_file": str(cluster.kubeconfig), "namespaces": {"names": [f"llmagentos-{STACK}"]}}
-    file = tmp_path / "prometheus.yaml"
-    file.write_text(yaml.safe_dump(configuration), encoding="utf-8")
-    command = ["prometheus", f"--config.file={file}", f"--web.listen-address=127.0.0.1:{port}",
-               f"--storage.tsdb.path={tmp_path / 'data'}"]  # fmt: skip
-    daemon = Daemon(name="prometheus", command=command, state_dir=tmp_path)
-    collector = Collector(f"http://127.0.0.1:{port}", daemon)
-    collector.start()
-    try:
-        yield collector
-    finally:
-        daemon.stop()
+    with answering(lambda _: targets(cube(cluster))) as url:
+        discovery = {"url": url, "refresh_interval": "2s"}
+        configuration = {
+            "global": {"scrape_interval": "2s"},
+            "scrape_configs": [{"job_name": "pods", "http_sd_configs": [discovery]}],
+        }
+        file = tmp_path / "prometheus.yaml"
+        file.write_text(yaml.safe_dump(configuration), encoding="utf-8")
+        command = ["prometheus", f"--config.file={file}", f"--web.listen-address=127.0.0.1:{port}",
+                   f"--storage.tsdb.path={tmp_path / 'data'}"]  # fmt: skip
+        daemon = Daemon(name="prometheus", command=command, state_dir=tmp_path)
+        collector = Collector(f"http://127.0.0.1:{port}", daemon)
+        collector.start()
+        try:
+            yield collector
+        finally:
+            daemon.stop()
 
 
 def stack(image: str, *, context: str, prometheus_url: str) -> dict[str, Any]:
@@ -112,23 +132,23 @@ def test_callers_that_wait_bring_replicas_and_a_queue_that_nobody_reads_takes_no
     cluster: ClusterInfo, collector: Collector, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KUBECONFIG", str(cluster.kubeconfig))
-    kube, space = cube(cluster), f"llmagentos-{STACK}"
+    kube = cube(cluster)
 
     def counts() -> tuple[int, int]:
-        (deployment,) = kube.get("deployment", APPLICATION, "-n", space)
+        (deployment,) = kube.get("deployment", APPLICATION, "-n", SPACE)
         return deployment["spec"]["replicas"], deployment["status"].get("availableReplicas", 0)
 
     def become(count: int) -> bool:
         return wait_until(lambda: counts() == (count, count), timeout_seconds=PATIENCE_SECONDS)
 
     def hpa() -> dict[str, Any]:
-        (found,) = kube.get("hpa", APPLICATION, "-n", space)
+        (found,) = kube.get("hpa", APPLICATION, "-n", SPACE)
         return found
 
     with keda(cluster, kube, tmp_path), deployed(cluster, collector, tmp_path) as world:
-        assert wait_until(lambda: bool(kube.get("hpa", "-n", space)), timeout_seconds=PATIENCE_SECONDS)
+        assert wait_until(lambda: bool(kube.get("hpa", "-n", SPACE)), timeout_seconds=PATIENCE_SECONDS)
         assert counts() == (1, 1)
-        take_away_at_once(kube, space)
+        take_away_at_once(kube, SPACE)
 
         with Load(url=world.url, key=world.key, per_second=1, streams=20, reconnect=True) as load:
             assert become(MOST), (counts(), hpa()["status"])
