@@ -66,7 +66,6 @@ def _mend(raw: dict[str, Any]) -> dict[str, Any]:
         application.pop("command", None)
         if isinstance(application.get("replicas"), dict):
             application["replicas"].pop("history", None)
-            application["replicas"].pop("queue", None)
         _order(application)
     for model in models.values():
         builtin = model["source"] == "builtin:tiny"
@@ -87,6 +86,10 @@ def _mend(raw: dict[str, Any]) -> dict[str, Any]:
     _mend_hub(raw.get("hub"))
     raw["target"], raw["environment"] = ("local", "dev") if raw["target"] == "local" else ("kubernetes", "prod")
     raw["context"] = None if raw["target"] == "local" else "cluster"
+    if raw["target"] == "local" or not (raw.get("observability") or {}).get("prometheus_url"):
+        for application in raw["applications"].values():
+            if isinstance(application.get("replicas"), dict):
+                application["replicas"].pop("queue", None)
     if not raw.get("registry"):
         raw["registry"] = {"server": "registry.example.com/team"}
     raw["gpu_pool"] = {"kind": "existing", "selector": {"gpu": "yes"}}

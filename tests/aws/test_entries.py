@@ -108,3 +108,18 @@ def test_the_types_of_gateway_api_are_there_before_the_controller_and_its_class_
     gateway = of_kind(made(kind="gateway"), "Gateway")["assistant"].inputs["spec"]
     assert gateway["gatewayClassName"] == made_class.inputs["metadata"]["name"]
     assert made_class.inputs["spec"]["controllerName"] == "gateway.k8s.aws/alb"
+
+
+@pytest.mark.parametrize("kind", ["nlb", "alb"])
+def test_prometheus_is_told_of_an_application_with_a_queue(kind: str) -> None:
+    scrape = {"by": "service-annotations"}
+    queued = {
+        "observability": {"prometheus_url": "http://prometheus.monitoring:9090", "scrape": scrape},
+        "applications": {"assistant": {"replicas": {"min": 3, "max": 6, "queue": {}}}},
+    }  # fmt: skip
+    found = program(variant(entered(kind=kind), queued), "aws-dev")
+    notes = of_kind(found, "Service")["assistant"].inputs["metadata"]["annotations"]
+    assert (notes["prometheus.io/scrape"], notes["prometheus.io/port"]) == ("true", "8000")
+    balanced = [note for note in notes if "load-balancer" in note]
+    assert bool(balanced) is (kind == "nlb"), "beside what the load balancer is told"
+    assert "assistant-scaled" in {resource.name for resource in found.resources}
